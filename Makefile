@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+POLICY ?= bpf_progs/built/two_orders.bpf.o
+JOBS   ?= 2
+
+.PHONY: help run test lint format progs conformance bench clean
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=/path/to/python3 make run)"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no venv module: apt-get install python3-venv, then again"; exit 2; }
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	@echo "installing bpfvm into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scenario]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "installing bpfvm and what its tests need into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.run
+
+run: $(VENV)/.run ## the main job: attach a policy and follow it through fork, exec, update and detach
+	@$(BIN)/bpfvm thp run $(POLICY)
+
+test: $(VENV)/.dev ## all tests
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
+
+lint: $(VENV)/.dev ## style, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lint_arithmetic
+
+format: $(VENV)/.dev ## put the sources into their one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+progs: $(VENV)/.dev ## build the shipped BPF objects and the emulated kernel's BTF again
+	$(BIN)/python -m bpf_progs.build
+
+clean: ## remove what was made
+	rm -rf $(VENV) build dist
