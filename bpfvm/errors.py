@@ -13,14 +13,16 @@ ENOTSUPP = 524
 """Kernel-internal errno that leaks to user space as "Unknown error 524"; not ENOTSUP (95)."""
 
 
+_KERNEL_NAMES = {11: "EAGAIN", 35: "EDEADLK", 95: "EOPNOTSUPP", ENOTSUPP: "ENOTSUPP"}
+"""Names the kernel uses where Python's table has another one for the same number, or none."""
+
+
 def errno_name(number: int) -> str:
     """The symbolic name of an errno (``16`` and ``-16`` → ``"EBUSY"``, ``0`` → ``"0"``)."""
     number = abs(number)
     if number == 0:
         return "0"
-    if number == ENOTSUPP:
-        return "ENOTSUPP"
-    return _errno.errorcode.get(number, f"errno {number}")
+    return _KERNEL_NAMES.get(number) or _errno.errorcode.get(number, f"errno {number}")
 
 
 class BpfvmError(Exception):

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Helper functions by id. Importing this package fills the table."""
+
+from __future__ import annotations
+
+from bpfvm.runtime.helpers import basic, map_helpers, probe, task_helpers, text
+from bpfvm.runtime.helpers.table import HELPER_TABLE, Args, Helper, helper
+
+__all__ = ["HELPER_TABLE", "Args", "Helper", "basic", "helper", "map_helpers", "probe", "task_helpers", "text"]

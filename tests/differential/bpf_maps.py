@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The running kernel's maps through bpf(2), as an oracle: private descriptors only, nothing pinned or attached."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+from pathlib import Path
+
+from bpfvm.isa.map_types import MAP_TYPES
+
+_NR = {"x86_64": 321, "aarch64": 280, "riscv64": 280}.get(platform.machine())
+CREATE, LOOKUP, UPDATE, DELETE, NEXT_KEY = range(5)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _bpf(command: int, attr: bytes) -> tuple[int, int]:
+    buffer = ctypes.create_string_buffer(attr, 144)
+    result = _libc.syscall(_NR, command, buffer, len(buffer))
+    return result, ctypes.get_errno() if result < 0 else 0
+
+
+def create(kind: str, key: int, value: int, entries: int, flags: int = 0) -> tuple[int, int]:
+    """(fd, 0) or (-1, errno)."""
+    return _bpf(CREATE, struct.pack("<IIIIIII16s", MAP_TYPES[kind], key, value, entries, flags, 0, 0, b"oracle"))
+
+
+def possible_cpus() -> int:
+    """How many values a per-CPU map has."""
+    return int(Path("/sys/devices/system/cpu/possible").read_text().strip().split("-")[-1]) + 1
+
+
+def unusable() -> str:
+    """Why the kernel can't be asked here, "" if it can."""
+    if _NR is None:
+        return f"no bpf(2) number known for {platform.machine()}"
+    fd, error = create("array", 4, 8, 1)
+    if fd < 0:
+        return f"BPF_MAP_CREATE: {os.strerror(error)}"
+    os.close(fd)
+    return ""
+
+
+class KernelMap:
+    """One private map. Methods return (errno, bytes)."""
+
+    def __init__(self, kind: str, key: int, value: int, entries: int, flags: int = 0) -> None:
+        self.key_size = key
+        self.value_size = value
+        self.fd, error = create(kind, key, value, entries, flags)
+        if self.fd < 0:
+            raise OSError(error, os.strerror(error))
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+    def _elem(self, command: int, key: bytes | None, value: ctypes.Array[ctypes.c_char] | None, flags: int = 0) -> int:
+        held = ctypes.create_string_buffer(key, max(len(key), 1)) if key is not None else None
+        addresses = [ctypes.addressof(each) if each is not None else 0 for each in (held, value)]
+        return _bpf(command, struct.pack("<IIQQQ", self.fd, 0, *addresses, flags))[1]
+
+    def get(self, key: bytes, flags: int = 0) -> tuple[int, bytes]:
+        out = ctypes.create_string_buffer(max(self.value_size, 1))
+        error = self._elem(LOOKUP, key or None, out, flags)
+        return error, b"" if error else out.raw
+
+    def update(self, key: bytes, value: bytes, flags: int = 0) -> tuple[int, bytes]:
+        held = ctypes.create_string_buffer(value, max(len(value), 1))
+        return self._elem(UPDATE, key or None, held, flags), b""
+
+    def delete(self, key: bytes) -> tuple[int, bytes]:
+        return self._elem(DELETE, key or None, None), b""
+
+    def next_key(self, key: bytes | None) -> tuple[int, bytes]:
+        out = ctypes.create_string_buffer(max(self.key_size, 1))
+        error = self._elem(NEXT_KEY, key, out)
+        return error, b"" if error else out.raw

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from bpfvm.btf import Btf
+from bpfvm.engine.trap import Unsupported
+from bpfvm.isa.word import s64
+from bpfvm.memory import Memory
+from bpfvm.obj.model import MapSpec
+from bpfvm.runtime import Runtime
+from bpfvm.runtime.kfuncs import KFUNCS
+from tests.unit.runtime.frames import PythonFrame, call, put
+
+EMULATED = Path(__file__).parents[3] / "thpmm/kernel/emulated.btf"
+
+
+class FewTasks:
+    """Task 0x100 has pid 5 and is in cgroup 0x20 (id 2), a child of cgroup 0x10 (id 1)."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def by_pid(self, pid: int) -> int:
+        return 0x100 if pid == 5 else 0
+
+    def by_vpid(self, pid: int) -> int:
+        return 0x100 if pid == 1 else 0
+
+    def acquire(self, task: int) -> int:
+        self.log.append(f"+{task:x}")
+        return task
+
+    def release(self, task: int) -> None:
+        self.log.append(f"-{task:x}")
+
+    def cgroup_by_id(self, cgroup_id: int) -> int:
+        return {1: 0x10, 2: 0x20}.get(cgroup_id, 0)
+
+    cgroup_acquire, cgroup_release = acquire, release
+
+    def cgroup_ancestor(self, cgroup: int, level: int) -> int:
+        return {(0x20, 0): 0x10, (0x20, 1): 0x20, (0x10, 0): 0x10}.get((cgroup, level), 0)
+
+    def under_cgroup(self, task: int, ancestor: int) -> bool:
+        return ancestor in (0x10, 0x20)
+
+    def cgroup_id_of(self, cgroup: int) -> int:
+        return cgroup >> 4
+
+    def cgroup_of(self, task: int) -> int:
+        return 0x20
+
+
+def run(runtime: Runtime, name: str, *args: int) -> int:
+    padded = tuple(each & (1 << 64) - 1 for each in (*args, 0, 0, 0, 0, 0))[:5]
+    return s64(KFUNCS[name](runtime, padded, PythonFrame(runtime.memory)))  # type: ignore[arg-type]  # always five
+
+
+@pytest.fixture
+def runtime() -> Runtime:
+    made = Runtime(Memory(checker="kasan"), None)
+    made.tasks = FewTasks()
+    return made
+
+
+def test_tasks(runtime: Runtime) -> None:
+    assert run(runtime, "bpf_task_from_pid", 5) == run(runtime, "bpf_task_from_vpid", 1) == 0x100
+    assert run(runtime, "bpf_task_from_pid", -1) == run(runtime, "bpf_task_from_vpid", 5) == 0
+    assert run(runtime, "bpf_task_acquire", 0x100) == 0x100
+    run(runtime, "bpf_task_release", 0x100)
+    assert runtime.tasks.log == ["+100", "+100", "+100", "-100"]  # type: ignore[union-attr]  # FewTasks
+
+
+def test_cgroups(runtime: Runtime) -> None:
+    assert run(runtime, "bpf_cgroup_from_id", 2) == 0x20
+    assert run(runtime, "bpf_cgroup_from_id", 9) == 0
+    assert run(runtime, "bpf_cgroup_acquire", 0x10) == 0x10
+    run(runtime, "bpf_cgroup_release", 0x10)
+    assert run(runtime, "bpf_cgroup_ancestor", 0x20, 0) == 0x10
+    assert run(runtime, "bpf_cgroup_ancestor", 0x20, 2) == run(runtime, "bpf_cgroup_ancestor", 0x20, -1) == 0
+    assert run(runtime, "bpf_task_under_cgroup", 0x100, 0x20) == 1
+    assert run(runtime, "bpf_task_under_cgroup", 0x100, 0x30) == 0
+    assert call(runtime, "get_current_ancestor_cgroup_id", 0) == 1
+    assert (
+        call(runtime, "get_current_ancestor_cgroup_id", 7) == call(runtime, "get_current_ancestor_cgroup_id", -1) == 0
+    )
+
+
+def test_sections_and_casts(runtime: Runtime) -> None:
+    run(runtime, "bpf_rcu_read_lock")
+    assert runtime.rcu_depth == 1
+    run(runtime, "bpf_rcu_read_unlock")
+    assert runtime.rcu_depth == 0
+    assert run(runtime, "bpf_preempt_disable") == run(runtime, "bpf_preempt_enable") == 0
+    assert run(runtime, "bpf_rdonly_cast", 0x77, 3) == run(runtime, "bpf_cast_to_kern_ctx", 0x77) == 0x77
+    found = runtime.create_map(MapSpec("m", "hash", 4, 4, 4))
+    found.update(bytes(4), bytes(4))
+    assert run(runtime, "bpf_map_sum_elem_count", found.addr) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "code", "numbers"),
+    [
+        (2, 5, 0, [2, 3, 4]),
+        (3, 3, 0, []),
+        (-2, 1, 0, [-2, -1, 0]),
+        (5, 2, -errno.EINVAL, []),
+        (0, (8 << 20) + 1, -errno.E2BIG, []),
+    ],
+)
+def test_the_numeric_iterator(runtime: Runtime, start: int, end: int, code: int, numbers: list[int]) -> None:
+    it = put(runtime, b"\xff" * 8)
+    assert run(runtime, "bpf_iter_num_new", it, start, end) == code
+    seen = []
+    while run(runtime, "bpf_iter_num_next", it):
+        seen.append(runtime.memory.load(it, 4))
+    assert seen == [number & 0xFFFF_FFFF for number in numbers]
+    run(runtime, "bpf_iter_num_destroy", it)
+    assert runtime.memory.load(it, 8) == 0
+
+
+def test_kfuncs_are_found_by_btf_id() -> None:
+    btf = Btf.parse(EMULATED.read_bytes())
+    runtime = Runtime(Memory(), btf)
+    frame = PythonFrame(runtime.memory)
+    known = btf.find("bpf_rcu_read_lock")
+    assert known
+    for _ in range(2):
+        runtime.kfunc(known, (0, 0, 0, 0, 0), frame)
+    assert runtime.rcu_depth == 2
+    with pytest.raises(Unsupported, match="not emulated: task_struct"):
+        runtime.kfunc(btf.find("task_struct"), (0, 0, 0, 0, 0), frame)
+    with pytest.raises(Unsupported, match="without a subsystem that has tasks: bpf_task_from_pid"):
+        run(runtime, "bpf_task_from_pid", 1)
