@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bpfvm.btf import types as t
+from bpfvm.btf.flavour import essential_name
 from bpfvm.btf.index import RawBtf, index
 from bpfvm.btf.parse_type import parse_type
 from bpfvm.errors import BadInput
@@ -14,6 +15,7 @@ MAX_RESOLVE_DEPTH = 32
 POINTER_SIZE = 8
 _MODIFIERS = (t.Typedef, t.Volatile, t.Const, t.Restrict, t.TypeTag)
 _VOID = t.Void()
+_Kind = type[t.BtfType]
 
 
 class Btf:
@@ -22,7 +24,18 @@ class Btf:
     Source of the format: Documentation/bpf/btf.rst and kernel/bpf/btf.c, 6.18.
     """
 
-    __slots__ = ("_cache", "_decl_tags", "_names", "_raw", "_str_start", "base", "data", "name", "start_id")
+    __slots__ = (
+        "_cache",
+        "_decl_tags",
+        "_flavours",
+        "_names",
+        "_raw",
+        "_str_start",
+        "base",
+        "data",
+        "name",
+        "start_id",
+    )
 
     def __init__(self, raw: RawBtf, data: bytes, base: Btf | None, name: str) -> None:
         self._raw = raw
@@ -30,19 +43,26 @@ class Btf:
         self.base = base
         self.name = name
         self.start_id = len(base) if base is not None else 1
-        self._str_start = base._str_end if base is not None else 0
+        self._str_start = base.string_end if base is not None else 0
         self._cache: dict[int, t.BtfType] = {}
         self._names: dict[str, list[int]] | None = None
+        self._flavours: dict[str, set[str]] | None = None
         self._decl_tags: dict[int, list[tuple[int, str]]] | None = None
 
     @classmethod
     def parse(cls, data: bytes, *, base: Btf | None = None, name: str = "") -> Btf:
         """Index ``data`` (a raw .BTF section). Raises BadInput with the offset of what is wrong."""
         data = bytes(data)
-        return cls(index(data), data, base, name)
+        return cls(index(data, split=base is not None), data, base, name)
 
     @property
-    def _str_end(self) -> int:
+    def string_data(self) -> bytes:
+        """This object's own string section."""
+        return self._raw.strings
+
+    @property
+    def string_end(self) -> int:
+        """The offset after the last string, the base's counted in."""
         return self._str_start + len(self._raw.strings)
 
     def __len__(self) -> int:
@@ -62,7 +82,9 @@ class Btf:
         own = offset - self._str_start
         strings = self._raw.strings
         if not 0 <= own < len(strings):
-            raise BadInput(f"string offset {offset} is outside of the {self._str_end} bytes there are", section=".BTF")
+            raise BadInput(
+                f"string offset {offset} is outside of the {self.string_end} bytes there are", section=".BTF"
+            )
         return strings[own : strings.index(0, own)].decode("utf-8", "replace")
 
     def type(self, type_id: int) -> t.BtfType:
@@ -86,6 +108,12 @@ class Btf:
         """The name of a type, "" when it has none."""
         return self.type(type_id).name
 
+    def record_offset(self, type_id: int) -> int:
+        """Where the record of one of this object's own types starts in ``data``."""
+        if not self.start_id <= type_id < len(self):
+            raise BadInput(f"type id {type_id} is not one of this BTF's own", section=".BTF")
+        return self._raw.type_start + self._raw.offsets[type_id - self.start_id]
+
     def kind_of(self, type_id: int) -> int:
         """The kind number of a type, without parsing its body."""
         own = type_id - self.start_id
@@ -93,11 +121,11 @@ class Btf:
             return self._raw.kinds[own]
         return self.type(type_id).kind
 
-    def find(self, name: str, *kinds: type[t.BtfType]) -> int:
+    def find(self, name: str, *kinds: _Kind) -> int:
         """The first id with this name (and one of these kinds, if given); 0 when there is none."""
         return next(iter(self.find_all(name, *kinds)), 0)
 
-    def find_all(self, name: str, *kinds: type[t.BtfType]) -> Iterator[int]:
+    def find_all(self, name: str, *kinds: _Kind) -> Iterator[int]:
         """All ids with this name, the base's first."""
         if self.base is not None:
             yield from self.base.find_all(name, *kinds)
@@ -106,6 +134,27 @@ class Btf:
         for type_id in self._names.get(name, ()):
             if not kinds or isinstance(self.type(type_id), kinds):
                 yield type_id
+
+    def flavours(self, essential: str) -> list[str]:
+        """The names in this object (and its base) that are ``essential`` with a ``___flavour``, sorted."""
+        if self._flavours is None:
+            self._flavours = self._index_flavours()
+        inherited = self.base.flavours(essential) if self.base is not None else []
+        return sorted({*inherited, *self._flavours.get(essential, ())})
+
+    def _index_flavours(self) -> dict[str, set[str]]:
+        """Few names have a flavour: search the string section for the separator instead of looking at every name."""
+        strings = self._raw.strings
+        found: dict[str, set[str]] = {}
+        at = strings.find(b"___")
+        while at >= 0:
+            start, end = strings.rfind(b"\0", 0, at) + 1, strings.index(0, at)
+            name = strings[start:end].decode("utf-8", "replace")
+            essential = essential_name(name)
+            if essential != name:
+                found.setdefault(essential, set()).add(name)
+            at = strings.find(b"___", end)
+        return found
 
     def _index_names(self) -> dict[str, list[int]]:
         by_offset: dict[int, list[int]] = {}

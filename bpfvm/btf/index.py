@@ -32,14 +32,19 @@ class RawBtf:
     """name offset of every record"""
     kinds: bytes
     """kind of every record"""
+    type_start: int = 0
+    """offset of ``types`` in the blob"""
 
 
 def _bad(message: str, offset: int | None = None) -> BadInput:
     return BadInput(message, section=".BTF", offset=offset)
 
 
-def index(data: bytes | memoryview) -> RawBtf:
-    """Check the header (kernel/bpf/btf.c:btf_parse_hdr, 6.18) and find all type records. Raises BadInput."""
+def index(data: bytes | memoryview, *, split: bool = False) -> RawBtf:
+    """Check the header (kernel/bpf/btf.c:btf_parse_hdr, 6.18) and find all type records. Raises BadInput.
+
+    ``split``: the strings go on from a base's, so they needn't start with the empty one (btf_parse_str_sec).
+    """
     view = memoryview(data)
     if len(view) < HEADER.size:
         raise _bad(f"BTF of {len(view)} bytes is shorter than its {HEADER.size}-byte header")
@@ -53,13 +58,13 @@ def index(data: bytes | memoryview) -> RawBtf:
     if hdr_len < HEADER.size or hdr_len + max(type_off + type_len, str_off + str_len) > len(view):
         raise _bad(f"sections reach beyond the {len(view)} bytes there are")
     strings = bytes(view[hdr_len + str_off : hdr_len + str_off + str_len])
-    if not strings or strings[0] or strings[-1]:
+    if not strings or (strings[0] and not split) or strings[-1]:
         raise _bad("Invalid string section: must start and end with a zero byte")
     types = view[hdr_len + type_off : hdr_len + type_off + type_len]
-    return _records(types, strings)
+    return _records(types, strings, hdr_len + type_off)
 
 
-def _records(types: memoryview, strings: bytes) -> RawBtf:
+def _records(types: memoryview, strings: bytes, start: int) -> RawBtf:
     head = struct.Struct("<II").unpack_from
     offsets: list[int] = []
     names: list[int] = []
@@ -80,4 +85,4 @@ def _records(types: memoryview, strings: bytes) -> RawBtf:
         raise _bad("last type record reaches beyond the section", offsets[-1])
     if len(offsets) > MAX_TYPES:
         raise _bad(f"{len(offsets)} types are more than the limit of {MAX_TYPES}")
-    return RawBtf(types, strings, tuple(offsets), tuple(names), bytes(kinds))
+    return RawBtf(types, strings, tuple(offsets), tuple(names), bytes(kinds), start)

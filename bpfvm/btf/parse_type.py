@@ -19,10 +19,10 @@ Str = Callable[[int], str]
 
 
 def parse_type(view: memoryview, offset: int, string: Str) -> t.BtfType:
-    """The type whose record starts at ``offset``; ``string`` turns string offsets to text (raises BadInput for bad ones)."""
+    """The type whose record starts at ``offset``; ``string`` turns string offsets to text (may raise BadInput)."""
     name_off, info, size_or_type = _HEAD.unpack_from(view, offset)
     kind = info >> 24 & 31
-    make = _MAKERS[kind]
+    make: _Maker = _MAKERS[kind]
     return make(view, offset + 12, string(name_off), info & 0xFFFF, bool(info >> 31), size_or_type, string)
 
 
@@ -85,7 +85,7 @@ def _datasec(v: memoryview, at: int, name: str, vlen: int, flag: bool, size: int
 
 
 def _decl_tag(v: memoryview, at: int, name: str, vlen: int, flag: bool, type_id: int, s: Str) -> t.BtfType:
-    return t.DeclTag(name, type_id, struct.unpack_from("<i", v, at)[0])
+    return t.DeclTag(name, type_id, struct.unpack_from("<i", v, at)[0], flag)
 
 
 def _never(v: memoryview, at: int, name: str, vlen: int, flag: bool, size: int, s: Str) -> t.BtfType:
@@ -112,6 +112,6 @@ _MAKERS: tuple[_Maker, ...] = (
     _datasec,
     lambda v, at, name, vlen, flag, size, s: t.Float(name, size),
     _decl_tag,
-    lambda v, at, name, vlen, flag, ref, s: t.TypeTag(name, ref),
+    lambda v, at, name, vlen, flag, ref, s: t.TypeTag(name, ref, flag),
     _enum64,
 )

@@ -201,21 +201,28 @@ class Float:
 
 @dataclass(frozen=True, slots=True)
 class DeclTag:
-    """A tag on type ``type``, or on its member/parameter ``component`` (-1: the whole)."""
+    """A tag on type ``type``, or on its member/parameter ``component`` (-1: the whole).
+
+    ``attribute`` (kind_flag): ``name`` is the text of any C attribute, not a btf_decl_tag's.
+    """
 
     kind: ClassVar[int] = 17
     kind_name: ClassVar[str] = "DECL_TAG"
     name: str
     type: int
     component: int = -1
+    attribute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TypeTag:
+    """A tag on a type; ``attribute`` (kind_flag): the text of any C attribute, such as ``address_space(1)``."""
+
     kind: ClassVar[int] = 18
     kind_name: ClassVar[str] = "TYPE_TAG"
     name: str
     type: int
+    attribute: bool = False
 
 
 BtfType = (

@@ -1,1 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Reading BPF object files; the only place that knows pyelftools."""
+
+from __future__ import annotations
+
+from bpfvm.elf.model import ElfObject, ElfReloc, Section, Symbol
+from bpfvm.elf.reader import read_elf
+
+__all__ = ["ElfObject", "ElfReloc", "Section", "Symbol", "read_elf"]

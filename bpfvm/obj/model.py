@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What an object file declares, and what the loader makes of it.
 
-``ObjectSpec`` and its parts are pure: the same bytes give the same value on every machine. ``Program`` is a program after
-linking and relocation against one kernel; ``VerifiedProgram`` is a Program that the verifier accepted.
+``ObjectSpec`` and its parts are pure: the same bytes give the same value on every machine. ``Program`` is a program
+after linking and relocation against one kernel; ``VerifiedProgram`` is a Program that the verifier accepted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LineInfo:
 
 @dataclass(frozen=True, slots=True)
 class CoreRelo:
-    """One record of .BTF.ext's CO-RE table: ``access`` is the "0:1:2" string, ``kind`` the enum bpf_core_relo_kind number."""
+    """One record of .BTF.ext's CO-RE table: ``access`` is the "0:1:2" string, ``kind`` an enum bpf_core_relo_kind."""
 
     insn: int
     type_id: int
@@ -64,6 +64,8 @@ class MapSpec:
     inner: MapSpec | None = None
     pinning: int = 0
     section: str = ""
+    slots: Mapping[int, str] = field(default_factory=dict)
+    """initial entries of a map-in-map or prog_array: index → name of the inner map or program"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class ProgramSpec:
     sleepable: bool = False
     autoload: bool = True
     is_subprog: bool = False
+    prog_flags: int = 0
+    """BPF_F_XDP_HAS_FRAGS when the section name asks for it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,9 @@ class ObjectSpec:
     """extern name → "func" | "var" | "weak_func" | "weak_var" """
     kconfig: tuple[str, ...] = ()
     kernel_version: int = 0
+    """contents of the ``version`` section, 0 without one"""
+    kconfig_unset: tuple[str, ...] = ()
+    """strong .kconfig externs without a value: programs that use them can't be linked"""
 
 
 @dataclass(frozen=True, slots=True)

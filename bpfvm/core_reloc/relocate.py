@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""One CO-RE relocation from question to patched instruction, with an account (libbpf's bpf_core_calc_relo_insn)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bpfvm.btf import Btf
+from bpfvm.btf import types as t
+from bpfvm.core_reloc import kinds
+from bpfvm.core_reloc.match import candidates, match_spec
+from bpfvm.core_reloc.patch import patch, poison
+from bpfvm.core_reloc.spec import Spec, parse_spec
+from bpfvm.core_reloc.value import Value, value_of
+from bpfvm.errors import BadInput
+from bpfvm.isa.insn import Insn
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A type of the kernel that has the right name, and whether the access fits it."""
+
+    type_id: int
+    text: str
+    """libbpf's form of the access in the candidate; of just the type when it doesn't fit"""
+    matches: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CoreResult:
+    """What one relocation asked, who was asked, what came out. ``insn`` is the slot index in the linked program."""
+
+    insn: int
+    kind: str
+    path: str
+    """what was asked for, as in ``task_struct.comm``"""
+    local: str
+    """libbpf's form of the same"""
+    candidates: tuple[Candidate, ...]
+    verdict: str
+    """"relocated", "unchanged" or "poisoned" """
+    reason: str
+    old: int
+    new: int | None
+    before: Insn
+    after: Insn
+
+    @property
+    def poisoned(self) -> bool:
+        return self.verdict == "poisoned"
+
+    def moved(self, base: int) -> CoreResult:
+        """The same result for a function that was placed at slot ``base``."""
+        return replace(self, insn=self.insn + base) if base else self
+
+
+def relocate(
+    who: str, insns: list[Insn], slot: int, kind: int, type_id: int, access: str, local: Btf, kernel: Btf
+) -> CoreResult:
+    """Patch ``insns[slot]`` in place. A field that the kernel lacks poisons it; ``who`` begins messages.
+
+    Raises BadInput for a malformed record, an ambiguous answer or an instruction that can't hold it.
+    """
+    if not 0 <= slot < len(insns):
+        raise BadInput(f"{who}: insn #{slot} is outside of the program", section=".BTF.ext")
+    try:
+        spec = parse_spec(local, kind, type_id, access)
+        return _relocate(who, insns, slot, spec, kernel)
+    except BadInput as error:
+        if not error.message.startswith(who):
+            named = local.name_of(type_id) if 0 <= type_id < len(local) else ""
+            asked = f"{kinds.kind_name(kind)} [{type_id}] {named or '<anon>'} + {access}"
+            error.message = f"{who}: {asked}: {error.message}"
+        raise
+
+
+def _relocate(who: str, insns: list[Insn], slot: int, spec: Spec, kernel: Btf) -> CoreResult:
+    before = insns[slot]
+    old = value_of(spec, spec.kind)
+    assert old is not None  # a spec always has a value
+    tried: list[Candidate] = []
+    new: Value | None = old
+    found: Spec | None = spec
+    if spec.kind != kinds.TYPE_ID_LOCAL:
+        new, found = _resolve(spec, kernel, tried)
+    reason = ""
+    if new is None:
+        poison(insns, slot)
+        reason = _missing(spec, tried)
+    elif not patch(who, insns, slot, old, new, _may_resize(spec, old, found, new)):
+        reason = f"the field is {new.memory_size} bytes in the kernel but {old.memory_size} here, and is not unsigned"
+    after = insns[slot]
+    verdict = "poisoned" if reason else "unchanged" if after == before else "relocated"
+    number = None if new is None else new.number
+    what = kinds.kind_name(spec.kind)
+    return CoreResult(
+        slot, what, spec.path, str(spec), tuple(tried), verdict, reason, old.number, number, before, after
+    )
+
+
+def _resolve(spec: Spec, kernel: Btf, tried: list[Candidate]) -> tuple[Value | None, Spec | None]:
+    """The value that all matching candidates agree on, and the first of them; without any, the value for "missing"."""
+    if not spec.btf.name_of(spec.root):
+        raise BadInput(f"<{kinds.kind_name(spec.kind)}> ({spec.kind}) relocation doesn't support anonymous types")
+    agreed: Value | None = None
+    first: Spec | None = None
+    for type_id in candidates(spec.btf, spec.root, kernel):
+        found = match_spec(spec, kernel, type_id)
+        plain = f"[{type_id}] {kernel.type(type_id).kind_name.lower()} {kernel.name_of(type_id)}"
+        tried.append(Candidate(type_id, plain if found is None else str(found), found is not None))
+        if found is None:
+            continue
+        value = value_of(found, spec.kind)
+        assert value is not None  # a spec always has a value
+        if first is None or agreed is None:
+            agreed, first = value, found
+        elif found.bit_offset != first.bit_offset:
+            raise BadInput(f"field offset ambiguity: {found.bit_offset} != {first.bit_offset}")
+        elif value.number != agreed.number:
+            raise BadInput(f"relocation decision ambiguity: success {value.number} != success {agreed.number}")
+    return (agreed, first) if first is not None else (value_of(None, spec.kind), None)
+
+
+def _may_resize(local: Spec, old: Value, found: Spec | None, new: Value) -> bool:
+    """A load may only change its width for pointers and unsigned integers, which zero-extension keeps right."""
+    if old.memory_size == new.memory_size or found is None:
+        return True
+    ours, theirs = local.btf.type(old.memory_type), found.btf.type(new.memory_type)
+    if isinstance(ours, t.Ptr) and isinstance(theirs, t.Ptr):
+        return True
+    return isinstance(ours, t.Int) and isinstance(theirs, t.Int) and ours.encoding != 1 and theirs.encoding != 1
+
+
+def _missing(spec: Spec, tried: list[Candidate]) -> str:
+    if not tried:
+        return f"the kernel has no {spec.btf.type(spec.root).kind_name.lower()} {spec.btf.name_of(spec.root)}"
+    return f"the kernel's {spec.btf.name_of(spec.root)} has no fitting {spec.path}"
