@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-POLICY ?= bpf_progs/built/two_orders.bpf.o
+POLICY ?= bpf_progs/built/two_orders.bpf.o --set order_b=4 --sysfs hugepages-64kB=always
 JOBS   ?= 2
 
 .PHONY: help run test lint format progs conformance bench clean

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Load, verify, run and explain compiled BPF objects without a kernel.
 
-    import bpfvm
-    spec = bpfvm.open("policy.bpf.o")
-    with bpfvm.Session(thp="v11") as session:
-        policy = session.load(spec)
-        task = session.thp.spawn("a")
+import bpfvm
+spec = bpfvm.open("policy.bpf.o")
+with bpfvm.Session(thp="v11") as session:
+    policy = session.load(spec)
+    task = session.thp.spawn("a")
 """
 
 from __future__ import annotations
@@ -47,7 +47,11 @@ __all__ = [
     "open",
 ]
 
-_LAZY = {"open": ("bpfvm.obj.open", "open_object"), "Session": ("bpfvm.session", "Session"), "ObjectSpec": ("bpfvm.obj.model", "ObjectSpec")}
+_LAZY = {
+    "open": ("bpfvm.obj.open", "open_object"),
+    "Session": ("bpfvm.session", "Session"),
+    "ObjectSpec": ("bpfvm.obj.model", "ObjectSpec"),
+}
 
 
 def __getattr__(name: str) -> Any:

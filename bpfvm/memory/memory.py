@@ -63,6 +63,10 @@ class Memory:
         self.where: Callable[[], str] = lambda: "unknown"
         self.task: Callable[[], tuple[str, int]] = lambda: ("swapper/0", 0)
 
+    def close(self) -> None:
+        """Give all pages back to the host; everything reads as zero from now on."""
+        zero(self._bytes, 0, self.size)
+
     # --- allocation -------------------------------------------------------------------------------------------------
     def alloc(self, size: int, *, align: int = 8, what: str = "") -> int:
         """Address of ``size`` zeroed bytes. ``what`` names the object in reports. Raises SyscallError(ENOMEM)."""

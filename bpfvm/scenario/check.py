@@ -23,12 +23,17 @@ def state(stage: Stage, words: tuple[str, ...]) -> dict[str, Any]:
     return {word: readers[word](stage) for word in words}
 
 
+def _cast(stage: Stage) -> list[Any]:
+    """The story's own tasks that live, in the order they were created."""
+    return [task for task in stage.thp.tasks if task.name in stage.pids and not task.zombie]
+
+
 def _managed(stage: Stage) -> dict[str, str | None]:
-    return {task.name: stage.thp.managed(task) for task in stage.thp.tasks}
+    return {task.name: stage.thp.managed(task) for task in _cast(stage) if task.mm is not None}
 
 
 def _mm_users(stage: Stage) -> dict[str, int]:
-    return {task.name: task.mm.users for task in stage.thp.tasks if task.mm is not None}
+    return {task.name: task.mm.mm_users for task in _cast(stage) if task.mm is not None}
 
 
 def _alive(stage: Stage) -> dict[str, bool]:

@@ -19,7 +19,9 @@ def policy_maps(spec: ObjectSpec) -> list[StructOpsSpec]:
     maps = [each for each in spec.struct_ops.values() if each.type_name.partition("___")[0] == TYPE_NAME]
     if not maps:
         raise BadInput(
-            f"no struct {TYPE_NAME} in .struct_ops or .struct_ops.link", path=spec.path, hint="is this a BPF-THP policy?"
+            f"no struct {TYPE_NAME} in .struct_ops or .struct_ops.link",
+            path=spec.path,
+            hint="is this a BPF-THP policy?",
         )
     return maps
 

@@ -84,7 +84,11 @@ def steps_of(
 ) -> Iterator[StepResult]:
     """Run step by step, adding each to ``result`` (for progress displays and steppers)."""
     with Session(
-        kernel=scenario.kernel, thp=profile or scenario.profile, checker=checker or scenario.checker, seed=seed
+        kernel=scenario.kernel,
+        thp=profile or scenario.profile,
+        checker=checker or scenario.checker,
+        seed=seed,
+        reports="record",
     ) as session:
         stage = Stage(scenario, session)
         for knob, value in scenario.sysfs.items():

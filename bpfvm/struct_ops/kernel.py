@@ -100,12 +100,16 @@ class Kernel:
         if self.sink.active:
             self.sink.emit(ConsoleLine(line))
 
-    def report(self, report: KernelReport) -> NoReturn:
-        """Print a report with the current call trace, then raise it."""
+    def log_report(self, report: KernelReport) -> None:
+        """Print a report with the current call trace, as a kernel that then goes on does."""
         if not report.trace:
             report.trace = tuple(reversed(self.call_stack))
         for line in (*str(report).split("\n"), *trace_lines(report.trace)):
             self.console(line)
+
+    def report(self, report: KernelReport) -> NoReturn:
+        """Print a report, then raise it."""
+        self.log_report(report)
         raise report
 
     def oops(self, text: str) -> NoReturn:

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""An object in the emulated kernel: its maps, programs and struct_ops instances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bpfvm.engine.image import Image
+from bpfvm.errors import UsageError
+from bpfvm.obj.edit import get_global, set_global
+from bpfvm.obj.model import MapSpec, ObjectSpec, VerifiedProgram
+from bpfvm.runtime.maps import Map
+from bpfvm.session.link import Link
+from bpfvm.struct_ops.attach import BpfMap
+
+if TYPE_CHECKING:
+    from bpfvm.session.session import Session
+
+
+@dataclass(slots=True)
+class LoadedObject:
+    """What ``Session.load`` gives. ``programs``: accepted programs by name; ``log``: libbpf's lines."""
+
+    session: Session
+    spec: ObjectSpec
+    maps: dict[str, Map] = field(default_factory=dict)
+    programs: dict[str, VerifiedProgram] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
+    struct_ops: dict[str, BpfMap] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+
+    def attach(self, map_name: str) -> Link:
+        """Populate a struct_ops map and register it. Raises SyscallError with the errno of whatever refused."""
+        return Link(self, map_name, self._instance(map_name).attach())
+
+    def update_link(self, link: Link, map_name: str, *, old_map: BpfMap | None = None) -> None:
+        """Put a map of this object behind ``link``."""
+        self._instance(map_name)
+        link.update(self, map_name, old_map=old_map)
+
+    def populate(self, map_name: str) -> None:
+        """BPF_MAP_UPDATE_ELEM on a struct_ops map. Raises SyscallError (EBUSY when it is populated already)."""
+        instance = self._instance(map_name)
+        instance.sys.map_update_elem(instance.fd, 0, instance.value)
+
+    def delete(self, map_name: str) -> None:
+        """BPF_MAP_DELETE_ELEM on a struct_ops map."""
+        instance = self._instance(map_name)
+        instance.sys.map_delete_elem(instance.fd, 0)
+
+    def struct_ops_state(self, map_name: str) -> tuple[int, int]:
+        """(state, refcnt) as a lookup from user space shows them."""
+        instance = self._instance(map_name)
+        value = instance.sys.map_lookup_elem(instance.fd, 0)
+        return int.from_bytes(value[4:8], "little"), int.from_bytes(value[:4], "little")
+
+    def _instance(self, map_name: str) -> BpfMap:
+        if map_name not in self.struct_ops:
+            known = ", ".join(self.struct_ops) or "none"
+            raise UsageError(f"{self.spec.name} has no struct_ops map `{map_name}` (it has: {known})")
+        return self.struct_ops[map_name]
+
+    def map(self, name: str) -> Map:
+        """A map by its name in the source. Raises UsageError."""
+        if name not in self.maps:
+            raise UsageError(f"{self.spec.name} has no map `{name}` (it has: {', '.join(self.maps) or 'none'})")
+        return self.maps[name]
+
+    def map_update(self, name: str, key: int | bytes, value: int | bytes) -> None:
+        """Update an element; numbers are little-endian of the map's sizes."""
+        found = self.map(name)
+        found.update(_bytes(key, found.spec.key_size), _bytes(value, found.spec.value_size))
+
+    def map_lookup(self, name: str, key: int | bytes) -> int:
+        """An element's value as a little-endian number. Raises SyscallError ENOENT."""
+        found = self.map(name)
+        return int.from_bytes(found.get(_bytes(key, found.spec.key_size)), "little")
+
+    def map_delete(self, name: str, key: int | bytes) -> None:
+        """Delete an element. Raises SyscallError."""
+        found = self.map(name)
+        found.delete(_bytes(key, found.spec.key_size))
+
+    def variable(self, path: str) -> int | bytes:
+        """What a global variable (or a part: ``config.limits[2]``) holds now: a number, or bytes. Raises UsageError."""
+        return get_global(self._now(), path)
+
+    def set_variable(self, path: str, value: int | bytes) -> None:
+        """Change a global variable of the running object. Raises UsageError; SyscallError EPERM for constants."""
+        before = self._now()
+        after = set_global(before, path, value)
+        for key, changed in after.maps.items():
+            if changed is not before.maps[key] and changed.initial is not None:
+                self.maps[key].update(bytes(4), changed.initial)
+
+    def _now(self) -> ObjectSpec:
+        """The spec with the data sections' present contents."""
+        held = {key: replace(spec, initial=self._section(key)) for key, spec in self.spec.maps.items() if spec.initial}
+        return replace(self.spec, maps={**self.spec.maps, **held})
+
+    def _section(self, key: str) -> bytes:
+        return self.maps[key].get(bytes(4))
+
+
+def _bytes(value: int | bytes, size: int) -> bytes:
+    if isinstance(value, int):
+        return (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
+    return value
+
+
+def value_address(made: Map) -> int:
+    """Where the one value of a data section's map is; 0 for maps that can't be addressed directly."""
+    is_direct = made.spec.map_type == "array" and made.spec.max_entries == 1
+    return made.lookup(bytes(4)) or 0 if is_direct else 0
+
+
+def maps_by_spec(specs: Mapping[str, MapSpec], made: Mapping[str, Map]) -> dict[int, Map]:
+    """Maps by the identity of the spec they were made from, as Program.maps refers to them."""
+    return {id(spec): made[key] for key, spec in specs.items()}

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""One emulated machine: kernel profile, loader, verifier, runtime and subsystems wired together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from errno import EINVAL
+from functools import partial
+from typing import Any
+
+from bpfvm.btf import Btf
+from bpfvm.engine.image import Image, link_image
+from bpfvm.engine.interp import Interpreter
+from bpfvm.errors import KernelReport, Rejected, UsageError
+from bpfvm.events import Observer, Sink
+from bpfvm.memory import Memory
+from bpfvm.obj.link import link_program
+from bpfvm.obj.model import ObjectSpec, VerifiedProgram
+from bpfvm.obj.open import open_object
+from bpfvm.runtime import Runtime
+from bpfvm.session.loaded import LoadedObject, maps_by_spec, value_address
+from bpfvm.session.settings import Value, apply_settings
+from bpfvm.session.subsystems import find_subsystem
+from bpfvm.struct_ops.attach import BpfMap
+from bpfvm.struct_ops.kernel import Kernel
+from bpfvm.struct_ops.load import LoadPlan, plan_struct_ops
+from bpfvm.struct_ops.syscall import Syscalls
+
+ENGINES = ("auto", "interp")
+CHECKERS = ("off", "list", "kasan")
+REPORTS = ("raise", "record")
+
+
+class Session:
+    """An emulated kernel with the mm subsystem, into which objects are loaded.
+
+    ``kernel``: verifier profile ("6.12", "6.18", "6.18+mm-trust"); ``thp``: BPF-THP revision ("v11", "v12", "fixed");
+    ``engine``: "auto" or "interp"; ``checker``: "off", "list" or "kasan"; the same ``seed`` gives the same run, byte
+    for byte. ``reports``: a report of the memory checker is raised, or recorded for ``take_reports`` while the kernel
+    goes on, as a real one would. More keyword arguments go to the subsystem (sysfs, memory_mb, patches …).
+    Raises UsageError.
+    """
+
+    def __init__(
+        self,
+        kernel: str = "6.18",
+        thp: str = "v11",
+        engine: str = "auto",
+        checker: str = "kasan",
+        seed: int = 0,
+        reports: str = "raise",
+        **options: Any,
+    ) -> None:
+        import verifier
+
+        if engine not in ENGINES:
+            raise UsageError(f"engine `{engine}`; there are {', '.join(ENGINES)}")
+        if checker not in CHECKERS:
+            raise UsageError(f"checker `{checker}`; there are {', '.join(CHECKERS)}")
+        subsystem = find_subsystem("thp")
+        if reports not in REPORTS:
+            raise UsageError(f"reports `{reports}`; there are {', '.join(REPORTS)}")
+        patches = tuple(options.get("patches", ()))
+        self.btf: Btf = subsystem.kernel_btf(patch04=4 in patches)
+        self.profile = verifier.profile(kernel)
+        self.memory = Memory(checker=checker)
+        self.sink = Sink()
+        self.runtime = Runtime(self.memory, self.btf, seed=seed, sink=self.sink)
+        self.kernel = Kernel(self.memory, self.btf, self.runtime, self.sink, checker)
+        self.interpreter = Interpreter(self.memory, self.runtime, tail_calls=self.runtime.tail_target)
+        self.syscalls = Syscalls(self.kernel, self.kernel.fds)
+        self._reports: list[KernelReport] = []
+        if reports == "record":
+            self.memory.report = self._record
+        self.thp = subsystem.boot(self.kernel, profile=thp, **options)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the emulated memory back."""
+        self.memory.close()
+
+    @property
+    def console(self) -> list[str]:
+        """The kernel log so far."""
+        return self.runtime.console
+
+    @property
+    def trace(self) -> list[str]:
+        """What programs printed with bpf_printk."""
+        return self.runtime.trace
+
+    def observe(self, observer: Observer) -> Any:
+        """Hand every event to ``observer``; returns a function that stops it."""
+        return self.sink.add(observer)
+
+    def _record(self, report: KernelReport) -> None:
+        self.kernel.log_report(report)
+        self._reports.append(report)
+
+    def take_reports(self) -> list[KernelReport]:
+        """Reports of the memory checker after which the kernel went on, since the last call."""
+        taken, self._reports = self._reports, []
+        return taken
+
+    def open(self, path: str | os.PathLike[str] | bytes) -> ObjectSpec:
+        """Open an object file (pure; the same as ``bpfvm.open``)."""
+        return open_object(path)
+
+    def verify(
+        self, spec: ObjectSpec, prog: str, *, log_level: int = 1, plan: LoadPlan | None = None
+    ) -> VerifiedProgram:
+        """Link and verify one program. Raises Rejected with the kernel-format log."""
+        import verifier
+
+        plan = plan or plan_struct_ops(spec, self.kernel)
+        point = plan.attach.get(prog)
+        program = link_program(
+            spec,
+            prog,
+            self.btf,
+            attach_btf_id=point.attach_btf_id if point else 0,
+            expected_attach_type=point.expected_attach_type if point else None,
+        )
+        env = verifier.VerifierEnv(kernel_btf=self.btf, profile=self.profile, struct_ops=self.kernel.registry)
+        return verifier.verify(program, env, log_level=log_level)
+
+    def load(
+        self,
+        spec: ObjectSpec | str | os.PathLike[str],
+        *,
+        set: Mapping[str, Value] | None = None,
+        log_level: int = 1,
+    ) -> LoadedObject:
+        """What libbpf's open and load do: settings, struct_ops matching, maps, programs, values; nothing is attached.
+
+        ``set``: ``{"map.member": value, "global": value}``. Raises BadInput, Rejected, SyscallError, UsageError.
+        """
+        opened = spec if isinstance(spec, ObjectSpec) else open_object(spec)
+        opened = apply_settings(opened, set or {})
+        plan = plan_struct_ops(opened, self.kernel)
+        loaded = LoadedObject(self, opened, log=plan.log)
+        for key, map_spec in opened.maps.items():
+            loaded.maps[key] = self.runtime.create_map(map_spec)
+        for name, map_plan in plan.maps.items():
+            instance = BpfMap(map_plan, self.syscalls)
+            instance.create()
+            loaded.struct_ops[name] = instance
+        prog_fds = self._load_programs(loaded, plan, log_level)
+        for instance in loaded.struct_ops.values():
+            instance.set_programs(prog_fds)
+        return loaded
+
+    def _load_programs(self, loaded: LoadedObject, plan: LoadPlan, log_level: int) -> dict[str, int]:
+        fds: dict[str, int] = {}
+        for name, prog in loaded.spec.programs.items():
+            wanted = name in plan.autoload if prog.prog_type == "struct_ops" else prog.autoload
+            if not wanted:
+                continue
+            verified = self.verify(loaded.spec, name, log_level=log_level, plan=plan)
+            loaded.programs[name] = verified
+            image = self._place(loaded, verified)
+            loaded.images[name] = image
+            point = plan.attach.get(name)
+            handle = self.kernel.progs.load(
+                name,
+                partial(self.interpreter.run, image),
+                prog_type=prog.prog_type,
+                attach_btf=point.btf if point else None,
+                attach_btf_id=point.attach_btf_id if point else 0,
+                expected_attach_type=point.expected_attach_type if point else 0,
+                sleepable=prog.sleepable,
+                image=image,
+            )
+            fds[name] = self.kernel.fds.install(handle)
+        return fds
+
+    def _place(self, loaded: LoadedObject, verified: VerifiedProgram) -> Image:
+        """Resolve map, variable and function references to addresses."""
+        made = maps_by_spec(loaded.spec.maps, loaded.maps)
+        used = [made[id(spec)] for spec in verified.program.maps]
+        return link_image(verified, [each.addr for each in used], [value_address(each) for each in used], self._ksym)
+
+    def _ksym(self, btf_id: int) -> int:
+        name = self.btf.name_of(btf_id)
+        address = self.thp.ksyms.get(name)
+        if address is None:
+            raise Rejected(f"kernel variable `{name}` is not emulated", errno=EINVAL)
+        return int(address)
+
+    def run(self, loaded: LoadedObject, prog: str, ctx: int = 0, *, fuel: int | None = None) -> int:
+        """Run a loaded program once on a context address; returns R0 as u64. Raises Trap."""
+        if prog not in loaded.images:
+            raise UsageError(f"no loaded program `{prog}` (there are: {', '.join(loaded.images) or 'none'})")
+        return self.interpreter.run(loaded.images[prog], ctx, fuel=fuel)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Programs that aren't struct_ops: run, refused by name, verified against another kernel's BTF."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bpf_progs.compiler import CompilerMissing, find_compiler
+from bpfvm.cli.main import run
+from bpfvm.errors import UsageError
+from bpfvm.obj.open import open_object
+from bpfvm.report.program_run import Request, run_program
+from bpfvm.report.source import read_btf
+from bpfvm.report.verdicts import verify_programs
+from bpfvm.session import Session
+
+HOST_BTF = "/sys/kernel/btf/vmlinux"
+SOURCE = Path(__file__).parent / "other_types.bpf.c"
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        compiler = find_compiler()
+    except CompilerMissing as error:
+        pytest.skip(str(error).splitlines()[0])
+    path = tmp_path_factory.mktemp("other") / "other_types.bpf.o"
+    path.write_bytes(compiler.compile(SOURCE.name, SOURCE.parent))
+    return path
+
+
+def test_a_syscall_program_reads_and_writes_its_context(other: Path) -> None:
+    context = (5).to_bytes(8, "little") + bytes(8)
+    with Session() as session:
+        result = run_program(session, open_object(other), Request("add_one", ctx=context, repeat=2))
+    assert result.returned == [7, 7]
+    assert result.changed == {"runs": (0, 2)}
+    assert result.ctx == context[:8] + (6).to_bytes(8, "little")
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request("pass"), "programs of type xdp can't be run by themselves yet"),
+        (Request("add_one", args=(1,)), "--arg: programs of type syscall take a block of bytes"),
+        (Request("add_one", ctx=bytes(1 << 17)), "more than the limit"),
+        (Request("add_one", data=b"x"), "--data: programs of type syscall read no packet data"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_by_name(other: Path, request_: Request, message: str) -> None:
+    with Session() as session, pytest.raises(UsageError, match=message):
+        run_program(session, open_object(other), request_)
+
+
+def test_a_function_that_is_not_emulated_is_not_linked(other: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["prog", "verify", str(other), "on_exit"]) == 3
+    assert "do_exit" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not os.access(HOST_BTF, os.R_OK), reason=f"{HOST_BTF} can't be read")
+def test_another_kernels_btf_can_stand_in(other: Path) -> None:
+    verdicts = verify_programs(open_object(other), "on_exit", btf=read_btf(HOST_BTF))
+    assert [each.word for each in verdicts] == ["accepted"]
