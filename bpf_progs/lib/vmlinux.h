@@ -7,15 +7,17 @@
 #pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)
 #endif
 
+struct mm_struct;
+
+struct pgprot;
+
+typedef struct pgprot pgprot_t;
+
 struct pgprot {
 	unsigned long pgprot;
 };
 
-typedef struct pgprot pgprot_t;
-
 typedef unsigned long vm_flags_t;
-
-struct mm_struct;
 
 struct anon_vma;
 
@@ -59,24 +61,6 @@ struct vm_area_struct {
 	long: 64;
 };
 
-struct vm_operations_struct {
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-	long: 64;
-};
-
 enum tva_type {
 	TVA_SMAPS = 0,
 	TVA_PAGEFAULT = 1,
@@ -92,16 +76,20 @@ typedef int __kernel_pid_t;
 
 typedef __kernel_pid_t pid_t;
 
+struct task_struct;
+
+struct list_head;
+
 struct list_head {
 	struct list_head *next;
 	struct list_head *prev;
 };
 
+struct completion;
+
 typedef unsigned long long __u64;
 
 typedef __u64 u64;
-
-struct completion;
 
 struct signal_struct;
 
@@ -255,6 +243,7 @@ struct task_struct {
 	struct mm_struct *active_mm;
 	long: 64;
 	int exit_state;
+	int: 32;
 	long: 64;
 	long: 64;
 	long: 64;
@@ -523,6 +512,8 @@ typedef __s32 s32;
 
 struct cgroup;
 
+struct cgroup_subsys_state;
+
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
 	long: 64;
@@ -560,6 +551,7 @@ struct cgroup {
 	struct cgroup_subsys_state self;
 	long: 64;
 	int level;
+	int: 32;
 	long: 64;
 	long: 64;
 	long: 64;
@@ -1010,6 +1002,24 @@ struct signal_struct {
 	long: 64;
 };
 
+struct vm_operations_struct {
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+	long: 64;
+};
+
 struct inode {
 	long: 64;
 	long: 64;
@@ -1333,6 +1343,7 @@ struct mm_struct {
 	struct {
 		struct {
 			atomic_t mm_count;
+			int: 32;
 			long: 64;
 			long: 64;
 			long: 64;
@@ -1356,7 +1367,7 @@ struct mm_struct {
 		long: 64;
 		long: 64;
 		int map_count;
-		long: 0;
+		int: 32;
 		struct rw_semaphore mmap_lock;
 		long: 64;
 		long: 64;
@@ -1582,11 +1593,13 @@ struct bpf_map {
 	long: 64;
 };
 
+struct refcount_struct;
+
+typedef struct refcount_struct refcount_t;
+
 struct refcount_struct {
 	atomic_t refs;
 };
-
-typedef struct refcount_struct refcount_t;
 
 enum bpf_struct_ops_state {
 	BPF_STRUCT_OPS_STATE_INIT = 0,
