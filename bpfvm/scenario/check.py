@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from bpfvm.scenario.stage import Stage
@@ -10,7 +11,7 @@ from bpfvm.scenario.stage import Stage
 
 def state(stage: Stage, words: tuple[str, ...]) -> dict[str, Any]:
     """The state behind each of ``words`` (see vocabulary.STATE_EXPECT), and of nothing else."""
-    readers = {
+    readers: dict[str, Callable[[Stage], Any]] = {
         "managed": _managed,
         "lists": lambda stage: stage.thp.lists(),
         "vmstat": lambda stage: stage.thp.vmstat(),

@@ -140,10 +140,10 @@ class StructOpsRegistry:
             kernel.sink.emit(TypeRegistered(desc.name, registered.type_id, registered.value_id))
         return 0
 
-    def by_id(self, type_id: int, btf: Btf | None = None) -> RegisteredType | None:
+    def by_id(self, btf_id: int, btf: Btf | None = None) -> RegisteredType | None:
         """The type whose struct has this BTF id (in the kernel's BTF, or in a module's)."""
         wanted = btf or self._kernel.btf
-        return next((each for each in self._types if each.type_id == type_id and each.btf is wanted), None)
+        return next((each for each in self._types if each.type_id == btf_id and each.btf is wanted), None)
 
     def by_value_id(self, value_id: int, btf: Btf | None = None) -> RegisteredType | None:
         """The type whose value struct has this BTF id."""
