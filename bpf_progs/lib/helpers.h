@@ -21,11 +21,10 @@
 #define __uint(name, value) int (*name)[value]
 #define __type(name, value) __typeof__(value) *name
 
-enum {
-	BPF_ANY,	/* create or replace */
-	BPF_NOEXIST,	/* create only */
-	BPF_EXIST,	/* replace only */
-};
+/* Macros, not enumerators: a stock vmlinux.h has these as enumerators already. */
+#define BPF_ANY 0	/* create or replace */
+#define BPF_NOEXIST 1	/* create only */
+#define BPF_EXIST 2	/* replace only */
 
 /* ---- programs with typed arguments ---- */
 

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import traceback
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -73,6 +74,9 @@ def show_error(error: BpfvmError, as_json: bool) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Entry point: never returns, always exits with one of the documented codes."""
     arguments = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(arguments))
 
 

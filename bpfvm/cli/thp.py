@@ -72,15 +72,14 @@ def scenario(
 
 
 def _show(results: list[Any], as_json: bool, *, quiet: bool = False) -> int:
-    from rich.console import Console
-
+    from bpfvm.report.console import make_console
     from bpfvm.report.story import print_story, story_data
 
     if as_json:
         data = [story_data(result) for result in results]
         echo_json(data[0] if len(data) == 1 else data)
     else:
-        console = Console(highlight=False)
+        console = make_console()
         for result in results:
             if quiet:
                 console.print(f"{'ok    ' if result.ok else 'FAILED'} {result.scenario.path}: {result.scenario.name}")

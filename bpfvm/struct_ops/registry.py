@@ -16,7 +16,7 @@ from bpfvm.struct_ops.constants import COMMON_VALUE, MAX_MEMBERS, VALUE_NAME_SIZ
 from bpfvm.struct_ops.func_model import FuncModel, UnsupportedProto, distill, func_ptr_proto, is_module_pointer
 from bpfvm.struct_ops.sleepable import Sleepable
 from bpfvm.struct_ops.stub_args import StubError, arg_info
-from bpfvm.struct_ops.type_desc import StructOpsType
+from bpfvm.struct_ops.type_desc import StoreRule, StructOpsType
 
 if TYPE_CHECKING:
     from bpfvm.struct_ops.kernel import Kernel
@@ -71,20 +71,20 @@ class RegisteredType:
         return self.value_struct.size
 
     @property
-    def btf_struct_access(self) -> Callable[..., int] | None:
+    def btf_struct_access(self) -> StoreRule | None:
         return self.desc.btf_struct_access
 
-    def has_stub(self, member: int) -> bool:
+    def has_stub(self, member_idx: int) -> bool:
         """Whether a program may implement this member."""
-        return self.members[member].model is not None
+        return self.members[member_idx].model is not None
 
-    def check_member(self, member: int, program: Sleepable) -> int:
+    def check_member(self, member_idx: int, program: Sleepable) -> int:
         """The type's own opinion of a program for this member: 0 or a negative errno."""
-        return self.desc.check_member(member, program) if self.desc.check_member is not None else 0
+        return self.desc.check_member(member_idx, program) if self.desc.check_member is not None else 0
 
-    def arg_info(self, member: int) -> Mapping[int, str]:
+    def arg_info(self, member_idx: int) -> Mapping[int, str]:
         """Argument number → "nullable" or "ref"."""
-        return self.members[member].args
+        return self.members[member_idx].args
 
     def member(self, name: str) -> MemberInfo | None:
         """The member with this name."""

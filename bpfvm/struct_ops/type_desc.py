@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from bpfvm.struct_ops.link import StructOpsLink
     from bpfvm.struct_ops.sleepable import Sleepable
 
+StoreRule = Callable[[str, int, int], tuple[int, str] | None]
+"""(struct name, offset, size) of a store through a BTF pointer → (errno, log line) of the refusal, None if allowed"""
+
 
 class StructOpsType(ABC):
     """Subclass it, set ``name`` and ``stubs``, write ``reg`` and ``unreg``.
@@ -46,7 +49,7 @@ class StructOpsType(ABC):
     """(kdata) → 0 or negative errno; asked once, when the map has been populated"""
     update: Callable[[int, int, StructOpsLink], int] | None = None
     """(new kdata, old kdata, link) → 0 or negative errno; without it links of this type can't be updated"""
-    btf_struct_access: Callable[..., int] | None = None
+    btf_struct_access: StoreRule | None = None
     """the verifier's question about writes through BTF pointers; None: such pointers are read-only"""
 
     def init(self, btf: Btf) -> int:

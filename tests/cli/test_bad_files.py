@@ -77,7 +77,7 @@ def test_bad_file_for_btf_dump(bpfvm: Bpfvm, tmp_path: Path, what: str) -> None:
 @pytest.mark.parametrize("command", ["prog list", "btf dump"])
 def test_every_truncation(bpfvm: Bpfvm, tmp_path: Path, command: str) -> None:
     path = tmp_path / "short.bpf.o"
-    lengths = {*range(64), *range(64, len(GOOD), 97), *range(len(GOOD) - 64, len(GOOD))}
+    lengths = {*range(64), *range(64, len(GOOD), 197), *range(len(GOOD) - 64, len(GOOD))}
     for length in sorted(lengths):
         path.write_bytes(GOOD[:length])
         done = bpfvm(*command.split(), path)
@@ -94,7 +94,7 @@ def test_a_folder(bpfvm: Bpfvm, tmp_path: Path, command: str) -> None:
 
 def test_bytes_that_are_flipped_one_by_one_never_end_in_a_traceback(bpfvm: Bpfvm, tmp_path: Path) -> None:
     path = tmp_path / "flipped.bpf.o"
-    for offset in range(0, len(GOOD), 53):
+    for offset in range(0, len(GOOD), 211):
         path.write_bytes(_patched(offset, bytes([GOOD[offset] ^ 0xFF])))
         done = bpfvm("prog", "list", path)
         assert done.code in (0, 3), offset

@@ -22,7 +22,7 @@ from tests.cli.conftest import Bpfvm
         ("prog run whitelist.bpf.o ask_whitelist --ctx 0g", "--ctx 0g: write bytes in hex, two digits each"),
         ("prog run whitelist.bpf.o ask_whitelist --data 00", "--data: programs of type struct_ops read no packet"),
         ("prog run whitelist.bpf.o ask_whitelist --arg 1 --arg 2 --arg 3 --arg 4", "--arg was given 4 times"),
-        ("prog run two_orders.bpf.o get_order_a --set nothing=1", "two_orders has no global or struct_ops member"),
+        ("prog run two_orders.bpf.o get_order_a --set nothing=1", "no global variable 'nothing' in"),
         ("prog run two_orders.bpf.o get_order_a --set nothing", "--set nothing: write MAP.MEMBER=VALUE"),
         ("btf dump", "name a file, or say --kernel"),
         ("btf dump --kernel no_such_type", "no type `no_such_type`"),

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""``bpfvm prog list``, ``dump``, ``verify`` and ``run``."""
+
+from __future__ import annotations
+
+import click
+
+from bpfvm.cli.options import echo_json, json_option, kernel_option, parse_settings, set_option
+from bpfvm.errors import UsageError
+
+
+@click.group("prog")
+def group() -> None:
+    """List, print, verify and run the programs of an object."""
+
+
+@group.command("list")
+@click.argument("obj", type=click.Path())
+@json_option
+def list_(obj: str, as_json: bool) -> None:
+    """Show what OBJ declares: programs, maps, globals, struct_ops instances, externs."""
+    from bpfvm.report.console import make_console
+    from bpfvm.report.listing import object_data, print_object
+    from bpfvm.report.source import open_named
+
+    data = object_data(open_named(obj))
+    if as_json:
+        echo_json(data)
+    else:
+        print_object(data, make_console())
+
+
+@group.command()
+@click.argument("obj", type=click.Path())
+@click.argument("prog", required=False)
+@click.option("--opcodes", is_flag=True, help="Also the bytes of each instruction.")
+@click.option("--linked", is_flag=True, help="Linked and relocated against the emulated kernel, with CO-RE notes.")
+@json_option
+def dump(obj: str, prog: str | None, opcodes: bool, linked: bool, as_json: bool) -> None:
+    """Print the instructions of OBJ, of all programs or of PROG (subprograms too, unless --linked)."""
+    from bpfvm.report.console import make_console, print_styled
+    from bpfvm.report.disassembly import as_compiled, as_linked, listing_data, listing_text
+    from bpfvm.report.source import kernel_btf, open_named
+
+    spec = open_named(obj)
+    if linked:
+        names = [prog] if prog else list(spec.programs)
+        kernel = kernel_btf()
+        listings = [as_linked(spec, name, kernel) for name in names]
+    else:
+        names = [prog] if prog else [*spec.programs, *spec.subprogs]
+        listings = [as_compiled(spec, name) for name in names]
+    if as_json:
+        data = [listing_data(each, opcodes=opcodes) for each in listings]
+        echo_json(data[0] if prog else data)
+        return
+    console = make_console()
+    for number, each in enumerate(listings):
+        if number:
+            click.echo()
+        print_styled(console, listing_text(each, opcodes=opcodes))
+
+
+@group.command()
+@click.argument("obj", type=click.Path())
+@click.argument("prog", required=False)
+@kernel_option
+@click.option("--log-level", type=click.IntRange(1, 2), help="Print the log of accepted programs too; 2: every path.")
+@click.option("--btf", "btf_path", type=click.Path(), help="Another kernel's BTF, for example /sys/kernel/btf/vmlinux.")
+@json_option
+def verify(obj: str, prog: str | None, kernel: str, log_level: int | None, btf_path: str | None, as_json: bool) -> int:
+    """Verify OBJ's programs, or PROG; a refused one shows the log in the kernel's format and ends with exit code 1."""
+    from bpfvm.report.console import make_console
+    from bpfvm.report.source import open_named, read_btf
+    from bpfvm.report.verdicts import print_verdicts, verdict_data, verify_programs
+
+    spec = open_named(obj)
+    foreign = read_btf(btf_path) if btf_path else None
+    verdicts = verify_programs(spec, prog, kernel=kernel, log_level=log_level or 1, btf=foreign)
+    if as_json:
+        echo_json([verdict_data(each) for each in verdicts])
+    else:
+        print_verdicts(verdicts, make_console(), logs=log_level is not None)
+    return max((each.exit_code for each in verdicts), default=0)
+
+
+@group.command()
+@click.argument("obj", type=click.Path())
+@click.argument("prog")
+@click.option("--arg", "args", multiple=True, metavar="N", help="An argument, in order; missing ones are 0.")
+@click.option("--ctx", metavar="HEX", help="The context's bytes, for programs that take bytes (syscall).")
+@click.option("--data", metavar="HEX", help="Packet data, for programs that read packets.")
+@set_option
+@click.option("--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Run it so often.")
+@click.option("--trace", is_flag=True, help="Print every instruction that is executed.")
+@kernel_option
+@json_option
+def run(
+    obj: str,
+    prog: str,
+    args: tuple[str, ...],
+    ctx: str | None,
+    data: str | None,
+    settings: tuple[str, ...],
+    repeat: int,
+    trace: bool,
+    kernel: str,
+    as_json: bool,
+) -> None:
+    """Load OBJ and run PROG once: R0, what it printed, which globals it changed."""
+    from bpfvm.report.console import make_console
+    from bpfvm.report.program_run import Request, print_run, run_data, run_program
+    from bpfvm.report.source import open_named
+    from bpfvm.session import Session
+
+    request = Request(
+        prog,
+        args=tuple(_number(each) for each in args),
+        ctx=_bytes("--ctx", ctx),
+        data=_bytes("--data", data),
+        repeat=repeat,
+        trace=trace,
+    )
+    spec = open_named(obj)
+    with Session(kernel=kernel) as session:
+        result = run_program(session, spec, request, settings=parse_settings(settings))
+    if as_json:
+        echo_json(run_data(result))
+    else:
+        print_run(result, make_console())
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise UsageError(f"--arg {text}: write a number, decimal or 0x…") from None
+
+
+def _bytes(option: str, text: str | None) -> bytes | None:
+    try:
+        return None if text is None else bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raise UsageError(f"{option} {text}: write bytes in hex, two digits each") from None
