@@ -21,9 +21,9 @@ def check_mm(mm: Mm) -> None:
     rss = {"anon": 0, "file": 0, "shmem": 0, "swap": 0}
     for base, entry in mm.page_table.pmds_in(0, 1 << 47):
         if isinstance(entry, HugePmd):
-            vma = mm.vmas.lookup(base)
-            assert vma is not None
-            assert vma.contains(base, 1 << 21)
+            around = mm.vmas.lookup(base)
+            assert around is not None
+            assert around.contains(base, 1 << 21)
             if entry.folio is not None:
                 assert (mm, base) in entry.folio.pmds
                 rss[entry.folio.kind] += 512

@@ -18,8 +18,7 @@ PMD = 1 << 9
 
 
 def vma_of(world: World, addr: int) -> Vma:
-    mm = world.thp.task("a").mm
-    assert mm is not None
+    mm = world.mm("a")
     found = mm.vmas.lookup(addr)
     assert found is not None
     return found

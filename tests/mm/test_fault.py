@@ -92,7 +92,7 @@ def test_zero_pages(world: World) -> None:
     result = thp.fresh_fault("a", access="read")
     assert (result.kind, result.order) == ("huge_zero", 9)
     assert result.counters["thp_zero_page_alloc"] == 1
-    assert thp.task("a").mm.rss(1) == 1
+    assert world.mm("a").rss(1) == 1
     write = thp.fault("a", result.addr)
     assert (write.kind, write.order, write.calls) == ("anon", 9, ())
     thp.sysfs_write("use_zero_page", 0)
@@ -135,7 +135,7 @@ def test_file_pages(world: World) -> None:
     assert thp.fault("a", base, "read").kind == "file"
     assert thp.fault("a", base).kind == "cow"
     assert thp.fault("a", base + 4096).kind == "cow"
-    mm = thp.task("a").mm
+    mm = world.mm("a")
     assert (mm.rss(0), mm.rss(1)) == (0, 3)
     check_machine(thp)
 
@@ -182,7 +182,7 @@ def test_defrag_decides_about_compaction() -> None:
         ("madvise", True, True),
         ("never", True, False),
     ):
-        world = World(sysfs={"enabled": "always", "defrag": setting}, memory_mb=16)
+        world = World(sysfs={"enabled": "always", "defrag": setting}, memory_mb=8)
         thp = world.thp
         thp.spawn("a")
         checkerboard(world)
@@ -207,7 +207,7 @@ def checkerboard(world: World) -> None:
 
 
 def test_pressure_of_compaction() -> None:
-    world = World(sysfs={"enabled": "always", "defrag": "always"}, memory_mb=16)
+    world = World(sysfs={"enabled": "always", "defrag": "always"}, memory_mb=8)
     world.thp.spawn("a")
     checkerboard(world)
     before = world.thp.pressure()

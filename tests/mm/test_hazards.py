@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ CHECKERS = ("off", "list", "kasan")
 LEAVING = ("detach", "close")
 
 
-def managed_world(profile: str, checker: str = "off", **options: object) -> tuple[World, int]:
+def managed_world(profile: str, checker: str = "off", **options: Any) -> tuple[World, int]:
     world = World(profile, checker, **options)
     world.thp.spawn("a")
     return world, world.attach("pol", "a")
@@ -104,11 +106,11 @@ def test_exec_alone_keeps_one_node(checker: str) -> None:
 
 def paused_fork(world: World, link: int, point: str = "after_mm_copy") -> None:
     strand = world.thp.start("fork", lambda: world.thp.fork("a", "c"), pause_at=point)
-    assert strand.state == "paused"
+    assert strand.is_("paused")
     world.sys.link_detach(link)
     world.sys.close(link)
     strand.resume()
-    assert strand.state == "done"
+    assert strand.is_("done")
 
 
 def test_h4_child_keeps_a_dangling_pointer() -> None:
@@ -117,6 +119,13 @@ def test_h4_child_keeps_a_dangling_pointer() -> None:
     assert (world.thp.managed("a"), world.thp.managed("c")) == (None, "?")
     with pytest.raises(KernelOops, match="unable to handle page fault"):
         world.thp.fresh_fault("c")
+
+
+def test_h4_child_dies_with_stale_links() -> None:
+    world, link = managed_world("v11", "list")
+    paused_fork(world, link)
+    with pytest.raises(KernelReport, match="list_del corruption"):
+        world.thp.exit("c")
 
 
 def test_h4_kasan() -> None:
@@ -257,7 +266,7 @@ def test_h7_fixed(checker: str) -> None:
 
 def paused_unreg(world: World, link: int) -> Callable[[], None]:
     strand = world.thp.start("detach", lambda: world.sys.link_detach(link), pause_at="unreg_between_clear_and_unlink")
-    assert strand.state == "paused"
+    assert strand.is_("paused")
 
     def go_on() -> None:
         strand.resume()
@@ -277,9 +286,9 @@ def test_h8_fixed_exit_waits_for_the_lock() -> None:
     world, link = managed_world("fixed", "kasan")
     go_on = paused_unreg(world, link)
     leaving = world.thp.start("exit", lambda: world.thp.exit("a"))
-    assert leaving.state == "blocked"
+    assert leaving.is_("blocked")
     go_on()
-    assert leaving.state == "done"
+    assert leaving.is_("done")
     leaving.join()
     assert world.thp.task("a").zombie
 
@@ -303,6 +312,25 @@ def test_h9_attach_to_an_mm_that_is_left() -> None:
     assert link >= 0
     assert world.manager("a") is None
     assert world.thp.lists() == {"pol": []}
+
+
+def test_h9_the_target_is_gone_meanwhile() -> None:
+    for profile, expected in (("v11", "0"), ("fixed", "ESRCH")):
+        world = World(profile, "kasan")
+        world.thp.spawn("a")
+        map_fd = world.policy("pol", pid=world.thp.task("a").pid)
+        strand = world.thp.start(
+            "attach", functools.partial(world.sys.link_create, map_fd), pause_at="reg_after_get_mm"
+        )
+        world.thp.exit("a")
+        world.thp.reap("a")
+        try:
+            strand.resume()
+            seen = "0"
+        except SyscallError as error:
+            seen = error.name
+        assert seen == expected
+        assert world.thp.lists().get("pol", []) == []
 
 
 def test_h9_fixed() -> None:
@@ -332,11 +360,9 @@ def test_h10_kasan_reports_the_shift(answer: int, text: str) -> None:
         world.thp.fresh_fault("a")
 
 
-def masks_seen(profile: str, **options: object) -> list[int]:
+def masks_seen(profile: str) -> list[int]:
     seen: list[int] = []
-    world = World(
-        profile, sysfs={"enabled": "always", "hugepages-64kB": "always", "hugepages-2048kB": "never"}, **options
-    )
+    world = World(profile, sysfs={"enabled": "always", "hugepages-64kB": "always", "hugepages-2048kB": "never"})
     world.thp.spawn("a")
 
     def policy(vma: int, tva: int, orders: int) -> int:

@@ -19,8 +19,7 @@ def asked(result: StepResult) -> list[tuple[str, int]]:
 
 
 def registered(world: World, name: str = "a") -> bool:
-    mm = world.thp.task(name).mm
-    assert mm is not None
+    mm = world.mm(name)
     assert mm.test_flag(MMF_VM_HUGEPAGE) is (mm in world.thp.machine.khugepaged.mm_slots)
     return mm.test_flag(MMF_VM_HUGEPAGE)
 
@@ -33,7 +32,7 @@ def small_pages(world: World, pages: int = 512) -> int:
     for page in range(pages):
         thp.fault("a", base + (page << 12))
     thp.sysfs_write("enabled", "always")
-    thp.machine.khugepaged.enter(thp.task("a").mm)
+    thp.machine.khugepaged.enter(world.mm("a"))
     return base
 
 
@@ -92,7 +91,7 @@ def test_limits(world: World, knob: str, limit: int, prepare: str, result: str, 
     elif prepare == "shared":
         thp.fork("a", "b")
     elif prepare == "unreferenced":
-        for _, pte in thp.task("a").mm.page_table.ptes_in(base, base + MB2):
+        for _, pte in world.mm("a").page_table.ptes_in(base, base + MB2):
             pte.young = False
     thp.sysfs_write(f"khugepaged/{knob}", limit)
     found = thp.khugepaged(1)
@@ -125,7 +124,7 @@ def test_pages_to_scan_limits_a_wake_up(world: World) -> None:
     for block in range(4):
         thp.fault("a", base + block * MB2)
     thp.sysfs_write("enabled", "always")
-    thp.machine.khugepaged.enter(thp.task("a").mm)
+    thp.machine.khugepaged.enter(world.mm("a"))
     thp.sysfs_write("khugepaged/pages_to_scan", 1024)
     assert [thp.khugepaged(1).collapsed for _ in range(3)] == [2, 2, 0]
     assert thp.sysfs_read("khugepaged/full_scans") == "1"
@@ -171,6 +170,12 @@ def test_forced_collapse_ignores_sysfs(world: World) -> None:
     assert asked(result) == [("FORCED_COLLAPSE", 512)] * 3
     assert {call.comm for call in result.calls} == {"a"}
     assert asked(world.thp.collapse("a", base)) == [("FORCED_COLLAPSE", 512)]
+
+
+def test_collapse_by_another_process(world: World) -> None:
+    base = small_pages(world, 1)
+    world.thp.spawn("manager")
+    assert {call.comm for call in world.thp.collapse("a", base, by="manager").calls} == {"manager"}
 
 
 def test_forced_collapse_can_be_vetoed_even_in_never(world: World) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from bpfvm.errors import SyscallError, UsageError
-from bpfvm.memory import view
+from bpfvm.memory import View, view
 from bpfvm.memory.lists import list_iter
 from tests.mm.invariants import check_machine
 from tests.mm.world import World
@@ -20,24 +20,31 @@ def world() -> World:
     return made
 
 
+def target(of: View, *names: str) -> View:
+    """Where a chain of pointers leads."""
+    for name in names:
+        found = of.deref(name)
+        assert found is not None
+        of = found
+    return of
+
+
 def test_what_programs_can_read(world: World) -> None:
     task, btf = world.thp.task("a"), world.kernel.btf
     seen = view(world.memory, btf, "task_struct", task.addr)
     assert seen["comm"].string() == "a"
     assert (seen["pid"], seen["tgid"]) == (task.pid, task.pid)
-    mm = seen.deref("mm")
+    mm = target(seen, "mm")
     assert mm["mm_users.counter"] == mm["mm_count.counter"] == 1
     assert mm["owner"] == task.addr
     assert mm["map_count"] == 3
     assert mm["rss_stat"][1]["count"] == 1
-    parent = seen.deref("real_parent")
+    parent = target(seen, "real_parent")
     assert parent["pid"] == 1
     nodes = list_iter(world.memory, parent.addr_of("children"))
     assert [node - seen.offset("sibling") for node in nodes] == [task.addr]
-    group = seen.deref("cgroups").deref("dfl_cgrp")
-    assert group.deref("kn")["id"] == 1
-    inode = mm.deref("exe_file").deref("f_inode")
-    assert inode["i_ino"] == 3
+    assert target(seen, "cgroups", "dfl_cgrp", "kn")["id"] == 1
+    assert target(mm, "exe_file", "f_inode")["i_ino"] == 3
 
 
 def test_fork_copies_and_shares(world: World) -> None:

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.mm.invariants import check_machine
 from tests.mm.world import World
 
 KB64 = {"enabled": "always", "hugepages-64kB": "always", "hugepages-2048kB": "never"}
+
+
+def all_but(refused: int, vma: int, tva: int, orders: int) -> int:
+    return 0 if tva == refused else 4
 
 
 def swapped(world: World) -> int:
@@ -23,7 +29,7 @@ def test_large_folio_comes_back_whole(patches: tuple[int, ...], name: str) -> No
     world = World(sysfs=KB64, patches=patches)
     world.thp.spawn("a")
     addr = swapped(world)
-    assert world.thp.task("a").mm.rss(2) == 16
+    assert world.mm("a").rss(2) == 16
     check_machine(world.thp)
     result = world.thp.swap_in("a", addr + 0x3000)
     assert (result.kind, result.order) == ("swap", 4)
@@ -38,7 +44,7 @@ def test_policy_against_large_swap_in() -> None:
         world.thp.spawn("a")
         addr = swapped(world)
         swap_type = 4 if patches else 1
-        world.attach("pol", "a", lambda vma, tva, orders, no=swap_type: 0 if tva == no else 4)
+        world.attach("pol", "a", partial(all_but, swap_type))
         assert world.thp.swap_in("a", addr).order == 0
         assert world.thp.fresh_fault("a").order == fault_order
 

@@ -24,7 +24,7 @@ def ranges(world: World) -> list[tuple[int, int]]:
     """Of the VMAs above AT, below the stack, relative to AT in pages."""
     return [
         ((vma.vm_start - AT) >> 12, (vma.vm_end - AT) >> 12)
-        for vma in world.thp.task("a").mm.vmas
+        for vma in world.mm("a").vmas
         if AT <= vma.vm_start < 0x7000_0000_0000
     ]
 
@@ -129,11 +129,11 @@ def test_unmapping_frees_the_tables(world: World) -> None:
 
 def test_heap(world: World) -> None:
     thp = world.thp
-    start = thp.task("a").mm.brk
+    start = world.mm("a").brk
     assert thp.brk("a", 0x3000) == start + 0x3000
     assert thp.brk("a", 4 * MB2) == start + 0x3000 + 4 * MB2
     assert thp.fault("a", (start + MB2) & ~(MB2 - 1)).order == 9
-    assert len([vma for vma in thp.task("a").mm.vmas if vma.label == "[heap]"]) == 1
+    assert len([vma for vma in world.mm("a").vmas if vma.label == "[heap]"]) == 1
     assert thp.brk("a", -4 * MB2) == start + 0x3000
     check_machine(thp)
 
@@ -147,7 +147,7 @@ def test_smaps_text(world: World) -> None:
     entry = result.at(AT)
     assert entry.THPeligible
     assert entry.text() == (
-        "10000000-10200000 rw-p 00000000 00:00 0\n"
+        "10000000-10200000 rw-p 00000000 00:00 0 \n"
         "Size:               2048 kB\n"
         "Rss:                2048 kB\n"
         "Anonymous:          2048 kB\n"

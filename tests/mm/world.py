@@ -12,6 +12,7 @@ from bpfvm.runtime.runtime import Runtime
 from bpfvm.struct_ops import Kernel, StructOpsLink, StructOpsMap, Syscalls
 from bpfvm.struct_ops.constants import BPF_F_LINK
 from bpfvm.struct_ops.map import MapAttr
+from thpmm.mm import Mm
 
 Policy = Callable[[int, int, int], int]
 """(address of the vm_area_struct, type, orders) → order."""
@@ -79,6 +80,12 @@ class World:
     def map(self, fd: int) -> StructOpsMap:
         """The map behind a descriptor."""
         return self.sys.map(fd)
+
+    def mm(self, task: str) -> Mm:
+        """A task's address space."""
+        found = self.thp.task(task).mm
+        assert found is not None
+        return found
 
     def manager(self, task: str) -> str | tuple[str, ...] | None:
         """Whose program runs when the task touches fresh memory."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpfvm.btf.types import Enum
 from bpfvm.errors import InternalError, SyscallError, UsageError
 from bpfvm.memory import Memory
 from tests.mm.world import World
@@ -108,8 +109,9 @@ def test_layouts() -> None:
 def test_both_kernel_btfs() -> None:
     for patch04, last in ((False, "TVA_FORCED_COLLAPSE"), (True, "TVA_SWAP_PAGEFAULT")):
         btf = kernel_btf(patch04=patch04)
-        values = btf.type(btf.find("tva_type")).values  # type: ignore[attr-defined]  # an Enum
-        assert values[-1][0] == last
+        found = btf.type(btf.find("tva_type"))
+        assert isinstance(found, Enum)
+        assert found.values[-1][0] == last
 
 
 def test_words() -> None:

@@ -20,7 +20,8 @@ def test_tree(world: World) -> None:
     inner = world.thp.cgroup_create("/web/api")
     assert (inner.path, inner.level, inner.kernfs.id) == ("/web/api", 2, 3)
     seen = view(world.memory, world.kernel.btf, "cgroup", inner.addr)
-    assert world.memory.cstring(seen.deref("kn")["name"], 16) == b"api"
+    assert world.memory.cstring(inner.kernfs.name, 16) == b"api"
+    assert seen["kn"] == inner.kernfs.addr
     css = view(world.memory, world.kernel.btf, "cgroup_subsys_state", seen["subsys"][4])
     assert css["cgroup"] == inner.addr
     with pytest.raises(SyscallError) as error:
@@ -61,6 +62,8 @@ def test_charges_go_up_the_tree(world: World) -> None:
     world.thp.fresh_fault("a")
     usage = [world.thp.machine.cgroups.find(path).usage for path in ("/web/api", "/web")]
     assert usage == [512, 512]
+    stat = world.thp.machine.cgroups.find("/web").stat()
+    assert stat == {"anon": 2 << 20, "file": 0, "shmem": 0, "anon_thp": 2 << 20}
     assert world.thp.machine.cgroups.find("/web/api").events["high"] == 1
     world.thp.exit("a")
     assert world.thp.machine.cgroups.find("/web").usage == 0

@@ -38,7 +38,7 @@ def test_errors_are_raised_where_the_strand_is_resumed(world: World) -> None:
 
 def test_never_reaching_the_point_is_simply_done(world: World) -> None:
     strand = world.thp.start("mmap", lambda: world.thp.mmap("a", 4096), pause_at="before_exec_mmap")
-    assert strand.state == "done"
+    assert strand.is_("done")
     assert strand.result
 
 
@@ -61,7 +61,7 @@ def test_locks(world: World) -> None:
     waiting = world.thp.start("waiter", waiter)
     assert (waiting.state, waiting.point) == ("blocked", "test_lock")
     held.resume()
-    assert waiting.state == "done"
+    assert waiting.is_("done")
     assert order == ["holder", "waiter"]
     assert lock.holder is None
 
@@ -72,9 +72,9 @@ def test_update_mutex_is_waited_for(world: World) -> None:
     second = world.policy("two", pid=world.thp.task("b").pid)
     one = world.thp.start("one", lambda: world.sys.link_create(first), pause_at="reg_after_get_mm")
     two = world.thp.start("two", lambda: world.sys.link_create(second))
-    assert two.state == "blocked"
+    assert two.is_("blocked")
     one.resume()
-    assert two.state == "done"
+    assert two.is_("done")
     assert world.thp.lists() == {"one": ["a"], "two": ["b"]}
 
 
@@ -84,5 +84,5 @@ def test_detach_waits_for_a_running_program(world: World) -> None:
     detach = world.thp.start("detach", lambda: world.sys.link_detach(link))
     assert (detach.state, detach.point) == ("blocked", "synchronize_rcu")
     assert fault.resume().managed_by == "pol"
-    assert detach.state == "done"
+    assert detach.is_("done")
     assert world.manager("a") is None
