@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Helpers that call a function of the program: kernel/bpf/verifier.c push_callback_call, set_loop_callback_state,
+set_map_elem_callback_state (6.18)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bpfvm.isa.insn import Insn
+from verifier.env import Env
+from verifier.helper_args import CallMeta
+from verifier.paths import push_path
+from verifier.reg import NOT_INITIALIZED, Pointee, RegState, pointer, unknown
+from verifier.reg_type import CONST_PTR_TO_MAP, PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE
+from verifier.rejection import E2BIG, ENOTSUPP
+from verifier.states import Frame
+
+FOR_EACH_MAPS: Final = frozenset(
+    ("hash", "lru_hash", "percpu_hash", "lru_percpu_hash", "array", "percpu_array", "arena")
+)
+MAX_CALL_FRAMES: Final = 8
+
+
+def push_callback(env: Env, insn: Insn, subprog: int, args: list[RegState]) -> None:
+    """Queue a path through the callback, with these r1..r5; the current path goes on as if it were not called (again)."""
+    del insn
+    env.subprogs[subprog].is_cb = True
+    start = env.subprogs[subprog].start
+    state = push_path(env, start, env.insn_idx)
+    if len(state.frames) >= MAX_CALL_FRAMES:
+        env.reject(E2BIG, f"the call stack of {len(state.frames) + 1} frames is too deep")
+    callee = Frame(env.insn_idx, len(state.frames), subprog)
+    callee.regs[1 : 1 + len(args)] = args
+    callee.in_callback = True
+    callee.callback_ret_range = (0, 1)
+    state.frames.append(callee)
+    env.scratch_all()
+    state.callback_unroll_depth += 1
+    state.frames[-2].callback_depth += 1
+    env.frame.callback_depth = 0
+
+
+def check_loop(env: Env, insn: Insn, subprog: int) -> None:
+    """bpf_loop(): the callback gets the round's number and the context."""
+    regs, frame = env.frame.regs, env.frame
+    if frame.callback_depth < regs[1].num.umax:
+        push_callback(env, insn, subprog, [unknown(), regs[3], *[NOT_INITIALIZED] * 3])
+        return
+    frame.callback_depth = 0
+    if env.log.level >= 2:
+        env.log.write(f"frame{len(env.state.frames) - 1} bpf_loop iteration limit reached\n")
+
+
+def check_for_each(env: Env, insn: Insn, meta: CallMeta) -> None:
+    """bpf_for_each_map_elem(): the callback gets map, key, value and context."""
+    map_ = env.call_map.get(env.insn_idx)
+    if map_ is None:
+        env.unsupported("bpf_for_each_map_elem with different maps at one call")
+    if map_.map_type not in FOR_EACH_MAPS or map_.map_type == "arena":
+        env.reject(ENOTSUPP, "callback function not allowed for map")
+    pointee = Pointee(map=map_, map_uid=meta.map_uid)
+    args = [
+        pointer(CONST_PTR_TO_MAP, ptr=pointee),
+        pointer(PTR_TO_MAP_KEY, ptr=pointee),
+        pointer(PTR_TO_MAP_VALUE, ptr=pointee),
+        env.frame.regs[3],
+        NOT_INITIALIZED,
+    ]
+    push_callback(env, insn, meta.subprogno, args)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Calls of helpers: kernel/bpf/verifier.c check_helper_call and what depends on the helper (6.18)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bpfvm.btf import types as t
+from bpfvm.isa.helper_ids import HELPERS
+from bpfvm.isa.insn import Insn
+from bpfvm.isa.table import Op
+from bpfvm.isa.word import U32_MAX, U64_MAX
+from verifier import cnum, tnum
+from verifier.arg_kinds import HelperProto
+from verifier.backtrack import mark_chain_precision
+from verifier.callbacks import check_for_each, check_loop
+from verifier.cfg import CHANGES_PACKET
+from verifier.env import Env
+from verifier.format_check import check_snprintf
+from verifier.helper_args import CallMeta, check_arg
+from verifier.map_compat import check_map_compat
+from verifier.map_fields import special_fields
+from verifier.memory import check_mem_access
+from verifier.packet import clear_all_pkt_pointers
+from verifier.references import acquire_ref, check_leak, release_ref
+from verifier.reg import Pointee, RegState, pointer, scalar, unknown
+from verifier.reg_type import PTR_MAYBE_NULL, PTR_TO_BTF_ID, PTR_TO_MAP_VALUE, PTR_TO_MEM
+from verifier.rejection import EINVAL
+from verifier.stack import is_null
+
+MAX_ERRNO: Final = 4095
+ERRNO_OR_SIZE: Final = frozenset(
+    ("get_stack", "get_task_stack", "probe_read_str", "probe_read_kernel_str", "probe_read_user_str")
+)
+ELIDABLE: Final = frozenset(("array", "percpu_array"))
+
+
+def _proto(env: Env, insn: Insn) -> HelperProto:
+    number = insn.imm
+    name = HELPERS.get(number)
+    if name is None:
+        env.reject(EINVAL, f"invalid func {_func_text(number)}#{number}")
+    prog_type = env.program.prog_type
+    if not env.profile.may_call(prog_type, number) and name not in env.extra_helpers:
+        env.reject(EINVAL, f"{env.profile.unknown_helper_text} bpf_{name}#{number}")
+    proto = env.helper_proto(number)
+    if proto is None:
+        env.unsupported(f"helper bpf_{name}#{number}")
+    return proto
+
+
+def _func_text(number: int) -> str:
+    return "unknown" if number else "bpf_unspec"
+
+
+def check_call(env: Env, insn: Insn, op: Op) -> int:
+    """A call of a helper."""
+    del op
+    env.jmps_processed += 1
+    if env.state.active_locks and HELPERS.get(insn.imm) != "spin_unlock":
+        env.reject(EINVAL, "function calls are not allowed while holding a lock")
+    proto = _proto(env, insn)
+    helper = f"bpf_{proto.name}"
+    label = f"{helper}#{insn.imm}"
+    if proto.gpl and not env.gpl:
+        env.reject(EINVAL, "cannot call GPL-restricted function from non-GPL compatible program")
+    _check_sleep(env, proto, label)
+    meta = CallMeta(insn.imm, packet=proto.packet)
+    for arg in range(len(proto.args)):
+        check_arg(env, arg, proto, meta, helper)
+    _note_map(env, meta)
+    for i in range(meta.access_size):
+        check_mem_access(env, meta.access_regno, i, 1, True, -1)
+    if meta.release_regno:
+        _release(env, meta, label)
+    _by_helper(env, insn, proto, meta)
+    env.clear_caller_saved()
+    _result(env, proto, meta)
+    check_map_compat(env, meta.map, proto.name, insn.imm)
+    if insn.imm in CHANGES_PACKET:
+        clear_all_pkt_pointers(env)
+    env.scratched_regs |= 1
+    return env.insn_idx + 1
+
+
+def _check_sleep(env: Env, proto: HelperProto, label: str) -> None:
+    if not proto.sleeps:
+        return
+    state = env.state
+    if not env.in_sleepable():
+        env.reject(EINVAL, "helper call might sleep in a non-sleepable prog")
+    if state.active_rcu_lock:
+        env.reject(EINVAL, f"sleepable helper {label} in rcu_read_lock region")
+    if state.active_preempt_locks:
+        env.reject(EINVAL, f"sleepable helper {label} in non-preemptible region")
+    if state.active_irq_id:
+        env.reject(EINVAL, f"sleepable helper {label} in IRQ-disabled region")
+
+
+def _note_map(env: Env, meta: CallMeta) -> None:
+    """Which map this call is made with, if it is always the same."""
+    if meta.map is not None:
+        seen = env.call_map.setdefault(env.insn_idx, meta.map)
+        if seen is not meta.map:
+            env.call_map[env.insn_idx] = None
+
+
+def _release(env: Env, meta: CallMeta, label: str) -> None:
+    if meta.ref_obj_id:
+        if not release_ref(env, meta.ref_obj_id):
+            env.reject(EINVAL, f"func {label} reference has not been acquired before")
+    elif not is_null(env.frame.regs[meta.release_regno]):
+        env.reject(EINVAL, f"func {label} reference has not been acquired before")
+
+
+def _by_helper(env: Env, insn: Insn, proto: HelperProto, meta: CallMeta) -> None:
+    name = proto.name
+    if name == "tail_call":
+        check_leak(env, exception=False, check_lock=True, prefix="tail_call")
+    elif name == "loop":
+        mark_chain_precision(env, 1)
+        check_loop(env, insn, meta.subprogno)
+    elif name == "for_each_map_elem":
+        check_for_each(env, insn, meta)
+    elif name == "snprintf":
+        check_snprintf(env)
+
+
+def _result(env: Env, proto: HelperProto, meta: CallMeta) -> None:
+    """What the call leaves in r0."""
+    regs, ret = env.frame.regs, proto.ret
+    flags = ret.flags
+    if ret.name == "VOID":
+        return
+    if ret.name == "INTEGER":
+        regs[0] = _integer(env, proto, meta)
+        return
+    if ret.name == "PTR_TO_MAP_VALUE":
+        map_ = meta.map
+        assert map_ is not None
+        if proto.name == "map_lookup_elem" and map_.map_type in ELIDABLE and 0 <= meta.const_key < map_.max_entries:
+            flags &= ~PTR_MAYBE_NULL
+        reg = pointer(PTR_TO_MAP_VALUE | flags, ptr=Pointee(map=map_, map_uid=meta.map_uid))
+        if not flags & PTR_MAYBE_NULL and any(f.kind.endswith("spin_lock") for f in special_fields(map_)):
+            reg = reg.with_(id=env.new_id())
+    elif ret.name == "PTR_TO_MEM":
+        reg = pointer(PTR_TO_MEM | flags, ptr=Pointee(mem_size=meta.mem_size))
+    else:
+        type_id = env.kernel_btf.find(ret.struct, t.Struct)
+        if not type_id:
+            env.reject(EINVAL, f"invalid return type of func bpf_{proto.name}: no struct {ret.struct}")
+        reg = pointer(PTR_TO_BTF_ID | flags, ptr=Pointee(btf=env.kernel_btf, btf_id=type_id))
+    if flags & PTR_MAYBE_NULL:
+        reg = reg.with_(id=env.new_id())
+    if proto.name == "ringbuf_reserve":
+        id_ = acquire_ref(env)
+        reg = reg.with_(id=id_, ref_obj_id=id_)
+    regs[0] = reg
+
+
+def _integer(env: Env, proto: HelperProto, meta: CallMeta) -> RegState:
+    if proto.name in ERRNO_OR_SIZE:
+        high = meta.msize_max
+        return scalar(cnum.sync(tnum.UNKNOWN, -MAX_ERRNO, high, 0, U64_MAX, -MAX_ERRNO, high, 0, U32_MAX))
+    if proto.name == "get_smp_processor_id":
+        return scalar(cnum.of_range(0, env.profile.cpus - 1))
+    return unknown()

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Does an explored state cover the current one? kernel/bpf/verifier.c states_equal, func_states_equal, regsafe, stacksafe,
+refsafe, check_ids (6.18)."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from verifier import tnum
+from verifier.env import Env
+from verifier.reg import ADD_CONST, RegState, unknown
+from verifier.reg_type import (
+    BASE_TYPE_MASK,
+    NOT_INIT,
+    PTR_TO_ARENA,
+    PTR_TO_BUF,
+    PTR_TO_MAP_KEY,
+    PTR_TO_MAP_VALUE,
+    PTR_TO_MEM,
+    PTR_TO_PACKET,
+    PTR_TO_PACKET_META,
+    PTR_TO_STACK,
+    PTR_TO_TP_BUFFER,
+    SCALAR_VALUE,
+)
+from verifier.states import (
+    STACK_DYNPTR,
+    STACK_INVALID,
+    STACK_IRQ_FLAG,
+    STACK_ITER,
+    STACK_MISC,
+    STACK_SPILL,
+    STACK_ZERO,
+    Frame,
+    StackSlot,
+    VerifierState,
+)
+
+NOT_EXACT: Final = 0
+EXACT: Final = 1
+RANGE_WITHIN: Final = 2
+LIVE_LISTS: Final = tuple(tuple(i for i in range(10) if mask >> i & 1) for mask in range(1024))
+"""Mask of live registers → their numbers."""
+MAX_IDS: Final = (11 + 64) * 8 + 8
+_RANGED: Final = frozenset((PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE, PTR_TO_MEM, PTR_TO_BUF, PTR_TO_TP_BUFFER))
+
+
+@final
+class IdMap:
+    """Which id of the explored state stands for which of the current one, one to one."""
+
+    __slots__ = ("new_of", "old_of", "temp")
+
+    def __init__(self, id_gen: int) -> None:
+        self.new_of: dict[int, int] = {}
+        self.old_of: dict[int, int] = {}
+        self.temp = id_gen
+
+    def same(self, old: int, cur: int) -> bool:
+        """The ids can stand for each other (0 only for 0)."""
+        if not old or not cur:
+            return old == cur
+        known = self.new_of.get(old)
+        if known is not None:
+            return known == cur
+        if cur in self.old_of or len(self.new_of) >= MAX_IDS:
+            return False
+        self.new_of[old] = cur
+        self.old_of[cur] = old
+        return True
+
+    def same_scalar(self, old: int, cur: int) -> bool:
+        """The same, where 0 is an id of its own."""
+        if not old:
+            self.temp += 1
+            old = self.temp
+        if not cur:
+            self.temp += 1
+            cur = self.temp
+        return self.same(old, cur)
+
+
+def regs_exact(old: RegState, cur: RegState, ids: IdMap) -> bool:
+    """The same but for a renaming of ids."""
+    return (
+        old.type == cur.type
+        and old.off == cur.off
+        and old.ptr == cur.ptr
+        and old.num == cur.num
+        and ids.same(old.id, cur.id)
+        and ids.same(old.ref_obj_id, cur.ref_obj_id)
+    )
+
+
+def _covers(old: RegState, cur: RegState) -> bool:
+    return old.num is cur.num or (cur.num.within(old.num) and tnum.in_(old.num.var_off, cur.num.var_off))
+
+
+def regsafe(old: RegState, cur: RegState, ids: IdMap, exact: int) -> bool:
+    """If the rest of the program is safe with `old`, it is with `cur`."""
+    if exact == EXACT:
+        return regs_exact(old, cur, ids)
+    type_ = old.type
+    if type_ == NOT_INIT and (exact == NOT_EXACT or cur.type == NOT_INIT):
+        return True
+    if type_ != cur.type:
+        return False
+    if type_ == SCALAR_VALUE:
+        if not old.precise and exact == NOT_EXACT:
+            return True
+        if (old.id & ADD_CONST) != (cur.id & ADD_CONST) or (old.id & ADD_CONST and old.off != cur.off):
+            return False
+        return _covers(old, cur) and ids.same_scalar(old.id, cur.id)
+    base = type_ & BASE_TYPE_MASK
+    if base in _RANGED:
+        return (
+            old.off == cur.off
+            and old.ptr == cur.ptr
+            and _covers(old, cur)
+            and ids.same(old.id, cur.id)
+            and ids.same(old.ref_obj_id, cur.ref_obj_id)
+        )
+    if base == PTR_TO_PACKET or base == PTR_TO_PACKET_META:
+        if old.ptr.range > cur.ptr.range or old.off != cur.off:
+            return False
+        return ids.same(old.id, cur.id) and _covers(old, cur)
+    if base == PTR_TO_STACK:
+        return regs_exact(old, cur, ids) and old.frameno == cur.frameno
+    if base == PTR_TO_ARENA:
+        return True
+    return regs_exact(old, cur, ids)
+
+
+def _as_scalar(slot: StackSlot) -> RegState | None:
+    """What a load of the whole slot gives, if that is a number."""
+    if slot.is_spilled_scalar64():
+        return slot.reg
+    if all(kind == STACK_MISC or kind == STACK_INVALID for kind in slot.types):
+        return unknown()
+    return None
+
+
+def stacksafe(old: Frame, cur: Frame, ids: IdMap, exact: int) -> bool:
+    """The same for all stack slots of a frame."""
+    for spi, slot in enumerate(old.stack):
+        other = cur.stack[spi] if spi < len(cur.stack) else None
+        if slot is other and not any(slot.types):
+            continue
+        if exact != NOT_EXACT and (other is None or slot.types != other.types):
+            return False
+        if not _slotsafe(slot, other, ids, exact):
+            return False
+    return True
+
+
+def _slotsafe(old: StackSlot, cur: StackSlot | None, ids: IdMap, exact: int) -> bool:
+    types = old.types
+    for i in range(8):
+        kind = types[i]
+        if kind == STACK_INVALID or kind == STACK_MISC:
+            continue
+        if cur is None:
+            return False
+        old_reg, cur_reg = _as_scalar(old), _as_scalar(cur)
+        if old_reg is not None and cur_reg is not None:
+            return regsafe(old_reg, cur_reg, ids, exact)
+        if kind != cur.types[i]:
+            return False
+        if i == 7:
+            return _same_kind(old, cur, kind, ids, exact)
+    return True
+
+
+def _same_kind(old: StackSlot, cur: StackSlot, kind: int, ids: IdMap, exact: int) -> bool:
+    a, b = old.reg, cur.reg
+    if kind == STACK_SPILL:
+        return regsafe(a, b, ids, exact)
+    if kind == STACK_ZERO:
+        return True
+    if kind == STACK_DYNPTR:
+        same = a.ptr.dynptr_type == b.ptr.dynptr_type and a.ptr.first_slot == b.ptr.first_slot
+        return same and ids.same(a.ref_obj_id, b.ref_obj_id)
+    if kind == STACK_ITER:
+        same = a.ptr.btf is b.ptr.btf and a.ptr.btf_id == b.ptr.btf_id and a.ptr.iter_state == b.ptr.iter_state
+        return same and ids.same(a.ref_obj_id, b.ref_obj_id)
+    if kind == STACK_IRQ_FLAG:
+        return ids.same(a.ref_obj_id, b.ref_obj_id) and a.ptr.irq_class == b.ptr.irq_class
+    return False
+
+
+def _refsafe(old: VerifierState, cur: VerifierState, ids: IdMap) -> bool:
+    if len(old.refs) != len(cur.refs):
+        return False
+    if (
+        old.active_locks != cur.active_locks
+        or old.active_preempt_locks != cur.active_preempt_locks
+        or old.active_rcu_lock != cur.active_rcu_lock
+        or not ids.same(old.active_irq_id, cur.active_irq_id)
+        or not ids.same(old.active_lock_id, cur.active_lock_id)
+        or old.active_lock_ptr is not cur.active_lock_ptr
+    ):
+        return False
+    for a, b in zip(old.refs, cur.refs, strict=True):
+        if not ids.same(a.id, b.id) or a.kind != b.kind or a.ptr is not b.ptr:
+            return False
+    return True
+
+
+def states_equal(env: Env, old: VerifierState, cur: VerifierState, exact: int) -> bool:
+    """Every way on from `cur` is as safe as from `old`."""
+    if len(old.frames) != len(cur.frames) or old.in_sleepable != cur.in_sleepable:
+        return False
+    ids = IdMap(env.id_gen)
+    if (old.has_resources() or cur.has_resources()) and not _refsafe(old, cur, ids):
+        return False
+    for frameno, a in enumerate(old.frames):
+        b = cur.frames[frameno]
+        if a.callsite != b.callsite or a.callback_depth > b.callback_depth:
+            return False
+        live = env.live_regs[old.frame_insn_idx(frameno)]
+        aregs, bregs = a.regs, b.regs
+        for i in LIVE_LISTS[live]:
+            if not regsafe(aregs[i], bregs[i], ids, exact):
+                return False
+        if a.stack and not stacksafe(a, b, ids, exact):
+            return False
+    return True

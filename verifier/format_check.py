@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Format strings of bpf_snprintf: kernel/bpf/verifier.c check_bpf_snprintf_call, kernel/bpf/helpers.c
+bpf_bprintf_prepare (6.18)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from verifier.env import Env
+from verifier.helper_args import check_const_str
+from verifier.rejection import EINVAL
+
+MAX_ARGS: Final = 12
+_SPEC: Final = re.compile(
+    r"%(?:%|-?0?\d*(?:(?P<ptr>p[KxsSB]?|pi[46]|pI[46])|(?P<str>s|pks|pus)|(?P<chr>c)|l{0,2}[diuxX]))"
+)
+
+
+def check_snprintf(env: Env) -> None:
+    """As many arguments as the format wants, and only conversions that BPF has."""
+    size = env.frame.regs[5].num.var_off
+    if size.mask:
+        env.reject(EINVAL, "")
+    if size.value & 7 or size.value > MAX_ARGS * 8:
+        env.reject(EINVAL, "")
+    text = check_const_str(env, env.frame.regs[3], 3)
+    wanted, at = 0, 0
+    while (found := text.find("%", at)) >= 0:
+        match = _SPEC.match(text, found)
+        if match is None:
+            env.reject(EINVAL, "Invalid format string")
+        wanted += match.group() != "%%"
+        at = match.end()
+    if wanted != size.value >> 3 or any(ord(c) > 126 or (ord(c) < 32 and c not in "\t\n\v\f\r") for c in text):
+        env.reject(EINVAL, "Invalid format string")

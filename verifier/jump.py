@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Branches: which ways are open, and what each teaches. kernel/bpf/verifier.c check_cond_jmp_op, is_branch_taken,
+mark_ptr_or_null_regs (6.18, privileged)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from bpfvm.isa.insn import Insn
+from bpfvm.isa.table import Op
+from verifier import cnum
+from verifier.backtrack import mark_chain_precision
+from verifier.env import Env
+from verifier.map_fields import special_fields
+from verifier.packet import match_packet_compare, packet_branch_taken
+from verifier.paths import push_path
+from verifier.references import drop_ref
+from verifier.reg import RegState, const
+from verifier.reg_type import (
+    BASE_TYPE_MASK,
+    CONST_PTR_TO_DYNPTR,
+    CONST_PTR_TO_MAP,
+    MEM_ALLOC,
+    MEM_RCU,
+    PTR_MAYBE_NULL,
+    PTR_TO_BTF_ID,
+    PTR_TO_FUNC,
+    PTR_TO_MAP_KEY,
+    PTR_TO_MAP_VALUE,
+    PTR_TO_MEM,
+    PTR_TO_PACKET_END,
+    PTR_TO_SOCK_COMMON,
+    PTR_TO_SOCKET,
+    PTR_TO_STACK,
+    PTR_TO_TCP_SOCK,
+    PTR_TO_XDP_SOCK,
+    PTR_TRUSTED,
+    PTR_UNTRUSTED,
+    SCALAR_VALUE,
+    is_pkt_pointer,
+)
+from verifier.scalar_ids import Linked, collect_linked, sync_linked
+from verifier.scalar_jump import branch_taken, refine_both
+from verifier.state_print import print_insn_state
+from verifier.states import StackSlot, VerifierState
+from verifier.widen import widen_before_next_round
+
+NEVER_NULL: Final = frozenset(
+    (
+        *(PTR_TO_SOCKET, PTR_TO_TCP_SOCK, PTR_TO_MAP_VALUE, PTR_TO_MAP_KEY, PTR_TO_SOCK_COMMON, CONST_PTR_TO_MAP),
+        *(PTR_TO_FUNC, CONST_PTR_TO_DYNPTR, PTR_TO_XDP_SOCK),
+    )
+)
+
+
+def reg_not_null(reg: RegState) -> bool:
+    """The pointer is certainly not NULL."""
+    type_ = reg.type
+    if type_ & PTR_MAYBE_NULL:
+        return False
+    base = type_ & BASE_TYPE_MASK
+    if base in NEVER_NULL:
+        return True
+    if base == PTR_TO_BTF_ID:
+        if type_ & PTR_UNTRUSTED:
+            return False
+        return bool(reg.ref_obj_id or type_ & (MEM_ALLOC | PTR_TRUSTED | MEM_RCU))
+    return base == PTR_TO_MEM and not type_ & PTR_UNTRUSTED
+
+
+def _is_packet(reg: RegState) -> bool:
+    return is_pkt_pointer(reg.type) or reg.type == PTR_TO_PACKET_END
+
+
+def _predict(op: str, width: int, dst: RegState, src: RegState) -> int:
+    if dst.type == SCALAR_VALUE and src.type == SCALAR_VALUE:
+        return branch_taken(op, width, dst, src)
+    if width == 64 and _is_packet(dst) and _is_packet(src):
+        return packet_branch_taken(op, dst, src)
+    if width != 64:
+        return -1
+    if not src.is_const():
+        dst, src = src, dst
+    if not src.is_const() or src.const_value() or not reg_not_null(dst):
+        return -1
+    return {"jeq": 0, "jne": 1}.get(op, -1)
+
+
+def check_jump(env: Env, insn: Insn, op: Op) -> int:
+    """A conditional jump."""
+    env.jmps_processed += 1
+    i = env.insn_idx
+    regs = env.frame.regs
+    dst = env.read(insn.dst)
+    by_reg = op.operand == "reg"
+    if by_reg:
+        src = env.read(insn.src)
+        if src.type == PTR_TO_STACK or dst.type == PTR_TO_STACK:
+            entry = env.push_history()
+            entry.src_fp |= src.type == PTR_TO_STACK
+            entry.dst_fp |= dst.type == PTR_TO_STACK
+    else:
+        src = const(insn.imm)
+        if dst.type == PTR_TO_STACK:
+            env.push_history().dst_fp = True
+    width, name = op.width, op.name
+    taken = _predict(name, width, dst, src)
+    if taken >= 0:
+        if dst.type == SCALAR_VALUE:
+            mark_chain_precision(env, insn.dst)
+        if by_reg and src.type == SCALAR_VALUE:
+            mark_chain_precision(env, insn.src)
+        if env.log.level:
+            print_insn_state(env, env.state)
+        return i + 1 + insn.off if taken else i + 1
+    linked: Linked = []
+    if by_reg and src.type == SCALAR_VALUE and src.id:
+        collect_linked(env, src.id, linked)
+    if dst.type == SCALAR_VALUE and dst.id:
+        collect_linked(env, dst.id, linked)
+    if len(linked) > 1:
+        env.push_history().linked = tuple(linked)
+    dst = regs[insn.dst]
+    src = regs[insn.src] if by_reg else src
+    other = push_path(env, i + insn.off + 1, i)
+    if dst.type == SCALAR_VALUE and src.type == SCALAR_VALUE:
+        _learn(env, insn, op, by_reg, linked, other)
+    _pointers(env, insn, op, by_reg, other)
+    if env.log.level:
+        print_insn_state(env, env.state)
+    return i + 1
+
+
+def _learn(env: Env, insn: Insn, op: Op, by_reg: bool, linked: Linked, other: VerifierState) -> None:
+    """Bounds of the operands, and of what is linked to them, on both ways."""
+    regs = env.frame.regs
+    dst = regs[insn.dst]
+    src = regs[insn.src] if by_reg else const(insn.imm)
+    same = by_reg and insn.src == insn.dst
+    (dst_t, src_t), (dst_f, src_f) = refine_both(op.name, op.width, dst, src, env.report, same_reg=same)
+    other_regs = other.frames[-1].regs
+    regs[insn.dst], other_regs[insn.dst] = dst_f, dst_t
+    if by_reg:
+        regs[insn.src], other_regs[insn.src] = src_f, src_t
+        if src.id and linked:
+            sync_linked(env.state, src_f, linked)
+            sync_linked(other, src_t, linked)
+    if dst.id and linked:
+        sync_linked(env.state, regs[insn.dst], linked)
+        sync_linked(other, other_regs[insn.dst], linked)
+
+
+def _pointers(env: Env, insn: Insn, op: Op, by_reg: bool, other: VerifierState) -> None:
+    """Null checks and packet bounds."""
+    regs = env.frame.regs
+    dst = regs[insn.dst]
+    if dst.type == SCALAR_VALUE and not by_reg:
+        return
+    src = regs[insn.src] if by_reg else const(insn.imm)
+    name = op.name
+    if op.width == 64 and by_reg and dst.type != SCALAR_VALUE and src.type != SCALAR_VALUE:
+        eq_regs = other.frames[-1].regs if name == "jeq" else regs if name == "jne" else None
+        plain = dst.type & BASE_TYPE_MASK != PTR_TO_BTF_ID and src.type & BASE_TYPE_MASK != PTR_TO_BTF_ID
+        if eq_regs is not None and plain:
+            if reg_not_null(dst) and src.type & PTR_MAYBE_NULL:
+                eq_regs[insn.src] = not_null(eq_regs[insn.src])
+            if reg_not_null(src) and dst.type & PTR_MAYBE_NULL:
+                eq_regs[insn.dst] = not_null(eq_regs[insn.dst])
+    null_test = op.width == 64 and not by_reg and insn.imm == 0 and (name == "jeq" or name == "jne")
+    if null_test and dst.type & PTR_MAYBE_NULL:
+        mark_ptr_or_null(env.state, insn.dst, is_null=name == "jne")
+        mark_ptr_or_null(other, insn.dst, is_null=name == "jeq")
+    elif op.width == 64 and by_reg:
+        match_packet_compare(name, insn.dst, insn.src, dst, src, env.state, other)
+
+
+def not_null(reg: RegState) -> RegState:
+    """The pointer once it is known not to be NULL (mark_ptr_not_null_reg)."""
+    if reg.type & BASE_TYPE_MASK == PTR_TO_MAP_VALUE and reg.ptr.map is not None:
+        map_ = reg.ptr.map
+        if map_.inner is not None:
+            return reg.with_(type=CONST_PTR_TO_MAP, ptr=replace(reg.ptr, map=map_.inner, map_uid=0))
+        if map_.map_type == "xskmap":
+            return reg.with_(type=PTR_TO_XDP_SOCK)
+        if map_.map_type in ("sockmap", "sockhash"):
+            return reg.with_(type=PTR_TO_SOCKET)
+        return reg.with_(type=PTR_TO_MAP_VALUE)
+    return reg.with_(type=reg.type & ~PTR_MAYBE_NULL)
+
+
+def _keeps_id(reg: RegState) -> bool:
+    """A pointer to something that may hold a lock keeps its identity (reg_may_point_to_spin_lock)."""
+    if reg.type & BASE_TYPE_MASK == PTR_TO_MAP_VALUE and reg.ptr.map is not None:
+        return any(f.kind in ("bpf_spin_lock", "bpf_res_spin_lock") for f in special_fields(reg.ptr.map))
+    return False
+
+
+def mark_ptr_or_null(state: VerifierState, regno: int, *, is_null: bool) -> None:
+    """A pointer was tested: every register and slot with its id is NULL, or is not."""
+    reg = state.frames[-1].regs[regno]
+    id_ = reg.id
+    if reg.ref_obj_id and reg.ref_obj_id == id_ and is_null:
+        drop_ref(state, id_)
+
+    def change(reg: RegState) -> RegState:
+        if not reg.type & PTR_MAYBE_NULL or reg.id != id_ or not id_:
+            return reg
+        if is_null:
+            return RegState(SCALAR_VALUE, cnum.ZERO)
+        new = not_null(reg)
+        return new if _keeps_id(new) else new.with_(id=0)
+
+    for frame in state.frames:
+        for i, old in enumerate(frame.regs):
+            if old.id == id_:
+                frame.regs[i] = change(old)
+        for spi, slot in enumerate(frame.stack):
+            if slot.reg.id == id_ and slot.is_spilled():
+                frame.stack[spi] = StackSlot(slot.types, change(slot.reg))
+
+
+def check_ja(env: Env, insn: Insn, op: Op) -> int:
+    """goto, gotol."""
+    env.jmps_processed += 1
+    return env.insn_idx + 1 + (insn.imm if op.width == 32 else insn.off)
+
+
+def check_may_goto(env: Env, insn: Insn, op: Op) -> int:
+    """may_goto: leaves the loop now, and (queued) stays in it."""
+    env.jmps_processed += 1
+    i = env.insn_idx
+    queued = push_path(env, i + 1, i)
+    queued.may_goto_depth += 1
+    widen_before_next_round(env, queued, i)
+    return i + 1 + insn.off

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""kfuncs: which program types may call which, and the flags of those this verifier knows.
+
+Allowed sets were read off a running 6.18 kernel; flags are those of BTF_ID_FLAGS in kernel/bpf/helpers.c, kernel/bpf/cpumask.c
+(6.12, 6.18). A kfunc that is allowed but has no flags here is refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_COMMON: Final = """
+__bpf_trap bpf_arena_alloc_pages bpf_arena_free_pages bpf_arena_reserve_pages bpf_cast_to_kern_ctx bpf_cgroup_read_xattr
+bpf_copy_from_user_dynptr bpf_copy_from_user_str bpf_copy_from_user_str_dynptr bpf_copy_from_user_task_dynptr
+bpf_copy_from_user_task_str bpf_copy_from_user_task_str_dynptr bpf_dynptr_adjust bpf_dynptr_clone bpf_dynptr_copy
+bpf_dynptr_is_null bpf_dynptr_is_rdonly bpf_dynptr_memset bpf_dynptr_size bpf_dynptr_slice bpf_dynptr_slice_rdwr
+bpf_get_kmem_cache bpf_iter_bits_destroy bpf_iter_bits_new bpf_iter_bits_next bpf_iter_css_destroy bpf_iter_css_new
+bpf_iter_css_next bpf_iter_css_task_destroy bpf_iter_css_task_new bpf_iter_css_task_next bpf_iter_dmabuf_destroy
+bpf_iter_dmabuf_new bpf_iter_dmabuf_next bpf_iter_kmem_cache_destroy bpf_iter_kmem_cache_new bpf_iter_kmem_cache_next
+bpf_iter_num_destroy bpf_iter_num_new bpf_iter_num_next bpf_iter_task_destroy bpf_iter_task_new bpf_iter_task_next
+bpf_iter_task_vma_destroy bpf_iter_task_vma_new bpf_iter_task_vma_next bpf_local_irq_restore bpf_local_irq_save
+bpf_map_sum_elem_count bpf_modify_return_test_tp bpf_preempt_disable bpf_preempt_enable bpf_probe_read_kernel_dynptr
+bpf_probe_read_kernel_str_dynptr bpf_probe_read_user_dynptr bpf_probe_read_user_str_dynptr bpf_rcu_read_lock
+bpf_rcu_read_unlock bpf_rdonly_cast bpf_res_spin_lock bpf_res_spin_lock_irqsave bpf_res_spin_unlock
+bpf_res_spin_unlock_irqrestore bpf_strcasecmp bpf_strchr bpf_strchrnul bpf_strcmp bpf_strcspn bpf_stream_vprintk_impl
+bpf_strlen bpf_strnchr bpf_strnlen bpf_strnstr bpf_strrchr bpf_strspn bpf_strstr bpf_task_work_schedule_resume_impl
+bpf_task_work_schedule_signal_impl bpf_wq_init bpf_wq_set_callback_impl bpf_wq_start bpf_xdp_metadata_rx_hash
+bpf_xdp_metadata_rx_timestamp bpf_xdp_metadata_rx_vlan_tag
+"""
+_GENERIC: Final = """
+bpf_cgroup_acquire bpf_cgroup_ancestor bpf_cgroup_from_id bpf_cgroup_release bpf_key_put bpf_list_back bpf_list_front
+bpf_list_pop_back bpf_list_pop_front bpf_list_push_back_impl bpf_list_push_front_impl bpf_lookup_system_key
+bpf_lookup_user_key bpf_obj_drop_impl bpf_obj_new_impl bpf_percpu_obj_drop_impl bpf_percpu_obj_new_impl
+bpf_rbtree_add_impl bpf_rbtree_first bpf_rbtree_left bpf_rbtree_remove bpf_rbtree_right bpf_rbtree_root
+bpf_refcount_acquire_impl bpf_send_signal_task bpf_task_acquire bpf_task_from_pid bpf_task_from_vpid
+bpf_task_get_cgroup1 bpf_task_release bpf_task_under_cgroup bpf_throw
+"""
+_CPUMASK: Final = """
+bpf_cpumask_acquire bpf_cpumask_and bpf_cpumask_any_and_distribute bpf_cpumask_any_distribute bpf_cpumask_clear
+bpf_cpumask_clear_cpu bpf_cpumask_copy bpf_cpumask_create bpf_cpumask_empty bpf_cpumask_equal bpf_cpumask_first
+bpf_cpumask_first_and bpf_cpumask_first_zero bpf_cpumask_full bpf_cpumask_intersects bpf_cpumask_or bpf_cpumask_populate
+bpf_cpumask_release bpf_cpumask_set_cpu bpf_cpumask_setall bpf_cpumask_subset bpf_cpumask_test_and_clear_cpu
+bpf_cpumask_test_and_set_cpu bpf_cpumask_test_cpu bpf_cpumask_weight bpf_cpumask_xor
+"""
+COMMON_KFUNCS: Final = frozenset(_COMMON.split())
+GENERIC_KFUNCS: Final = frozenset(_GENERIC.split())
+CPUMASK_KFUNCS: Final = frozenset(_CPUMASK.split())
+SINCE_6_18: Final = frozenset(
+    [
+        "__bpf_trap",
+        "bpf_arena_reserve_pages",
+        "bpf_cgroup_read_xattr",
+        "bpf_copy_from_user_dynptr",
+        "bpf_copy_from_user_str_dynptr",
+        "bpf_copy_from_user_task_dynptr",
+        "bpf_copy_from_user_task_str",
+        "bpf_copy_from_user_task_str_dynptr",
+        "bpf_cpumask_populate",
+        "bpf_dynptr_copy",
+        "bpf_dynptr_memset",
+        "bpf_get_kmem_cache",
+        "bpf_iter_dmabuf_destroy",
+        "bpf_iter_dmabuf_new",
+        "bpf_iter_dmabuf_next",
+        "bpf_iter_kmem_cache_destroy",
+        "bpf_iter_kmem_cache_new",
+        "bpf_iter_kmem_cache_next",
+        "bpf_list_back",
+        "bpf_list_front",
+        "bpf_local_irq_restore",
+        "bpf_local_irq_save",
+        "bpf_probe_read_kernel_dynptr",
+        "bpf_probe_read_kernel_str_dynptr",
+        "bpf_probe_read_user_dynptr",
+        "bpf_probe_read_user_str_dynptr",
+        "bpf_rbtree_left",
+        "bpf_rbtree_right",
+        "bpf_rbtree_root",
+        "bpf_res_spin_lock",
+        "bpf_res_spin_lock_irqsave",
+        "bpf_res_spin_unlock",
+        "bpf_res_spin_unlock_irqrestore",
+        "bpf_send_signal_task",
+        "bpf_strcasecmp",
+        "bpf_strchr",
+        "bpf_strchrnul",
+        "bpf_strcmp",
+        "bpf_strcspn",
+        "bpf_stream_vprintk_impl",
+        "bpf_strlen",
+        "bpf_strnchr",
+        "bpf_strnlen",
+        "bpf_strnstr",
+        "bpf_strrchr",
+        "bpf_strspn",
+        "bpf_strstr",
+        "bpf_task_from_vpid",
+        "bpf_task_work_schedule_resume_impl",
+        "bpf_task_work_schedule_signal_impl",
+    ]
+)
+"""Not in 6.12."""
+
+_FLAG_ROWS: Final = """
+bpf_task_acquire ACQUIRE RCU RET_NULL
+bpf_task_release RELEASE
+bpf_task_from_pid ACQUIRE RET_NULL
+bpf_task_from_vpid ACQUIRE RET_NULL
+bpf_task_under_cgroup RCU
+bpf_task_get_cgroup1 ACQUIRE RCU RET_NULL
+bpf_cgroup_acquire ACQUIRE RCU RET_NULL
+bpf_cgroup_release RELEASE
+bpf_cgroup_ancestor ACQUIRE RCU RET_NULL
+bpf_cgroup_from_id ACQUIRE RET_NULL
+bpf_cpumask_create ACQUIRE RET_NULL
+bpf_cpumask_acquire ACQUIRE TRUSTED_ARGS
+bpf_cpumask_release RELEASE
+bpf_cpumask_first RCU
+bpf_cpumask_first_zero RCU
+bpf_cpumask_first_and RCU
+bpf_cpumask_set_cpu RCU
+bpf_cpumask_clear_cpu RCU
+bpf_cpumask_test_cpu RCU
+bpf_cpumask_test_and_set_cpu RCU
+bpf_cpumask_test_and_clear_cpu RCU
+bpf_cpumask_setall RCU
+bpf_cpumask_clear RCU
+bpf_cpumask_and RCU
+bpf_cpumask_or RCU
+bpf_cpumask_xor RCU
+bpf_cpumask_equal RCU
+bpf_cpumask_intersects RCU
+bpf_cpumask_subset RCU
+bpf_cpumask_empty RCU
+bpf_cpumask_full RCU
+bpf_cpumask_copy RCU
+bpf_cpumask_any_distribute RCU
+bpf_cpumask_any_and_distribute RCU
+bpf_cpumask_weight RCU
+bpf_rcu_read_lock
+bpf_rcu_read_unlock
+bpf_preempt_disable
+bpf_preempt_enable
+bpf_copy_from_user_str SLEEPABLE
+bpf_strcmp
+bpf_strcasecmp
+bpf_strchr
+bpf_strchrnul
+bpf_strnchr
+bpf_strrchr
+bpf_strlen
+bpf_strnlen
+bpf_strspn
+bpf_strcspn
+bpf_strstr
+bpf_strnstr
+bpf_send_signal_task TRUSTED_ARGS
+"""
+KFUNC_FLAGS: Final[dict[str, frozenset[str]]] = {
+    name: frozenset(flags) for name, *flags in (row.split() for row in _FLAG_ROWS.strip().splitlines())
+}
+"""kfunc → its KF_* flags without the prefix."""
+
+KFUNCS_BY_TYPE: Final[dict[str, frozenset[str]]] = {
+    "struct_ops": COMMON_KFUNCS | GENERIC_KFUNCS | CPUMASK_KFUNCS,
+    "syscall": COMMON_KFUNCS | GENERIC_KFUNCS | CPUMASK_KFUNCS,
+    "xdp": COMMON_KFUNCS | GENERIC_KFUNCS,
+    "raw_tracepoint": COMMON_KFUNCS,
+    "socket_filter": COMMON_KFUNCS,
+    "kprobe": COMMON_KFUNCS,
+    "tracepoint": COMMON_KFUNCS,
+}

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Load, store and atomic instructions, and 64-bit constants: kernel/bpf/verifier.c check_load_mem, check_store_reg,
+check_atomic, check_ld_imm, save_aux_ptr_type, process_bpf_exit_full (6.18)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bpfvm.isa.insn import Insn, imm64
+from bpfvm.isa.table import Op
+from verifier.env import Env
+from verifier.memory import SOCK_TYPES, check_mem_access
+from verifier.references import check_leak
+from verifier.reg import Pointee, const, pointer
+from verifier.reg_type import (
+    BASE_TYPE_MASK,
+    MEM_RDONLY,
+    NOT_INIT,
+    PTR_TO_ARENA,
+    PTR_TO_BTF_ID,
+    PTR_TO_CTX,
+    PTR_TO_FLOW_KEYS,
+    PTR_TO_FUNC,
+    PTR_TO_MEM,
+    PTR_UNTRUSTED,
+    is_pkt_pointer,
+    type_str,
+)
+from verifier.region import check_ptr_off_reg
+from verifier.rejection import EACCES, EINVAL
+from verifier.return_code import check_return_code
+from verifier.subprogs import leave_function
+
+EXIT: Final = -1
+RETURNED: Final = -2
+_ONE_KIND: Final = frozenset((PTR_TO_CTX, *SOCK_TYPES, PTR_TO_BTF_ID, PTR_TO_ARENA))
+"""Pointers for which an instruction is rewritten, so that it can't serve two kinds."""
+_TRUST_MIX: Final = (PTR_TO_MEM, PTR_TO_BTF_ID)
+
+
+def _save_ptr_type(env: Env, type_: int, may_mix_trust: bool) -> None:
+    """The instruction is used with one kind of pointer only."""
+    i = env.insn_idx
+    prev = env.ptr_types[i]
+    if prev == NOT_INIT:
+        env.ptr_types[i] = type_
+    elif type_ != prev and (type_ & BASE_TYPE_MASK in _ONE_KIND or prev & BASE_TYPE_MASK in _ONE_KIND):
+        base, prev_base = type_ & BASE_TYPE_MASK, prev & BASE_TYPE_MASK
+        if not (may_mix_trust and base in _TRUST_MIX and prev_base in _TRUST_MIX):
+            env.reject(EINVAL, "same insn cannot be used with different pointers")
+        merged = PTR_TO_MEM if PTR_TO_MEM in (base, prev_base) else PTR_TO_BTF_ID
+        env.ptr_types[i] = merged | (type_ | prev) & (PTR_UNTRUSTED | MEM_RDONLY)
+
+
+def check_load(env: Env, insn: Insn, op: Op) -> int:
+    """ldx and its sign-extending form."""
+    src = env.read(insn.src)
+    env.may_write(insn.dst)
+    check_mem_access(env, insn.src, insn.off, op.size, False, insn.dst, sign=op.name == "ldxs")
+    _save_ptr_type(env, src.type, True)
+    return env.insn_idx + 1
+
+
+def check_store(env: Env, insn: Insn, op: Op) -> int:
+    """stx."""
+    env.read(insn.src)
+    dst = env.read(insn.dst)
+    check_mem_access(env, insn.dst, insn.off, op.size, True, insn.src)
+    _save_ptr_type(env, dst.type, False)
+    return env.insn_idx + 1
+
+
+def check_store_imm(env: Env, insn: Insn, op: Op) -> int:
+    """st."""
+    dst = env.read(insn.dst)
+    check_mem_access(env, insn.dst, insn.off, op.size, True, -1)
+    _save_ptr_type(env, dst.type, False)
+    return env.insn_idx + 1
+
+
+def _check_atomic_target(env: Env, regno: int, what: str) -> None:
+    type_ = env.frame.regs[regno].type
+    bad = type_ == PTR_TO_CTX or is_pkt_pointer(type_) or type_ == PTR_TO_FLOW_KEYS or type_ in SOCK_TYPES
+    if bad:
+        env.reject(EACCES, f"BPF_ATOMIC {what} R{regno} {type_str(type_)} is not allowed")
+
+
+def check_atomic(env: Env, insn: Insn, op: Op) -> int:
+    """Atomic read-modify-write."""
+    env.read(insn.src)
+    env.read(insn.dst)
+    if op.name == "cmpxchg":
+        env.read(0)
+    _check_atomic_target(env, insn.dst, "stores into")
+    load_reg = -1
+    if op.fetch:
+        load_reg = 0 if op.name == "cmpxchg" else insn.src
+        env.write_unknown(load_reg)
+    check_mem_access(env, insn.dst, insn.off, op.size, False, -1, strict_once=True)
+    if load_reg >= 0:
+        check_mem_access(env, insn.dst, insn.off, op.size, False, load_reg, strict_once=True)
+    _save_ptr_type(env, env.frame.regs[insn.dst].type, False)
+    check_mem_access(env, insn.dst, insn.off, op.size, True, -1, strict_once=True)
+    return env.insn_idx + 1
+
+
+def check_load_acquire(env: Env, insn: Insn, op: Op) -> int:
+    """load_acquire."""
+    src = env.read(insn.src)
+    _check_atomic_target(env, insn.src, "loads from")
+    env.may_write(insn.dst)
+    check_mem_access(env, insn.src, insn.off, op.size, False, insn.dst, strict_once=True)
+    _save_ptr_type(env, src.type, False)
+    return env.insn_idx + 1
+
+
+def check_store_release(env: Env, insn: Insn, op: Op) -> int:
+    """store_release."""
+    env.read(insn.src)
+    dst = env.read(insn.dst)
+    _check_atomic_target(env, insn.dst, "stores into")
+    check_mem_access(env, insn.dst, insn.off, op.size, True, insn.src, strict_once=True)
+    _save_ptr_type(env, dst.type, False)
+    return env.insn_idx + 1
+
+
+def check_imm64(env: Env, insn: Insn, op: Op) -> int:
+    """ld_imm64 of a number, map, map value, kernel variable or function."""
+    del op
+    i = env.insn_idx
+    env.may_write(insn.dst)
+    if insn.src == 0:
+        reg = const(imm64(insn, env.insns[i + 1]))
+    elif insn.src == 4:
+        index = env.subprog_at[i + insn.imm + 1]
+        if not env.program.func_info:
+            env.reject(EINVAL, "missing btf func_info")
+        if env.subprogs[index].is_global:
+            env.reject(EINVAL, "callback function not static")
+        if index == 0:
+            env.reject(EINVAL, "callback function cannot be the main program")
+        reg = pointer(PTR_TO_FUNC, ptr=Pointee(subprogno=index))
+    else:
+        reg = env.imm64_regs[i]
+    env.frame.regs[insn.dst] = reg
+    return i + 2
+
+
+def check_exit(env: Env, insn: Insn, op: Op) -> int:
+    """exit, from the program or from an inner function."""
+    del insn, op
+    env.jmps_processed += 1
+    outermost = len(env.state.frames) == 1
+    check_leak(env, exception=False, check_lock=outermost, prefix="BPF_EXIT instruction in main prog")
+    if not outermost:
+        env.insn_idx = leave_function(env)
+        return RETURNED
+    check_return_code(env)
+    return EXIT
+
+
+def check_packet_load(env: Env, insn: Insn, op: Op) -> int:
+    """ld_abs, ld_ind: r6 holds the context; r0 gets packet bytes; r1..r5 are lost."""
+    if env.program.prog_type not in ("socket_filter", "sched_cls", "sched_act"):
+        env.reject(EINVAL, "BPF_LD_[ABS|IND] instructions not allowed for this program type")
+    if any(frame.in_callback for frame in env.state.frames):
+        env.reject(EINVAL, "cannot use BPF_LD_[ABS|IND] within callback")
+    if len(env.state.frames) > 1:
+        env.unsupported("BPF_LD_[ABS|IND] in an inner function")
+    ctx = env.read(6)
+    check_leak(env, exception=False, check_lock=True, prefix="BPF_LD_[ABS|IND]")
+    if ctx.type != PTR_TO_CTX:
+        env.reject(EINVAL, "at the time of BPF_LD_ABS|IND R6 != pointer to skb")
+    if op.name == "ld_ind":
+        env.read(insn.src)
+    check_ptr_off_reg(env, ctx, 6)
+    env.clear_caller_saved()
+    env.write_unknown(0)
+    return env.insn_idx + 1

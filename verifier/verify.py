@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The whole verification in the kernel's order: kernel/bpf/verifier.c bpf_check (6.18)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bpfvm.btf import Btf
+from bpfvm.errors import Rejected
+from bpfvm.obj.model import Program, VerifiedProgram
+from verifier.attach import StructOpsTypes, check_attach
+from verifier.backtrack import back_steps
+from verifier.cfg import (
+    add_subprogs,
+    check_cfg,
+    check_max_stack_depth,
+    check_subprogs,
+    compute_postorder,
+    compute_successors,
+)
+from verifier.check_btf import check_func_info, check_func_info_early, check_line_info
+from verifier.env import Env
+from verifier.live_regs import compute_live_registers
+from verifier.liveness import Liveness
+from verifier.log import Log
+from verifier.profile import PROFILES, KernelProfile
+from verifier.pseudo_imm64 import resolve_imm64
+from verifier.rejection import E2BIG, EINVAL, Rejection
+from verifier.scc import compute_scc
+from verifier.walk import COMPLEXITY_LIMIT_INSNS, check_function
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierEnv:
+    """What a program is verified against: the kernel's BTF, a kernel profile, the registered struct_ops types; and the load
+    flags BPF_F_STRICT_ALIGNMENT and BPF_F_TEST_STATE_FREQ."""
+
+    kernel_btf: Btf
+    profile: KernelProfile = PROFILES["6.18"]
+    struct_ops: StructOpsTypes | None = None
+    strict_alignment: bool = False
+    test_state_freq: bool = False
+
+
+def verify(program: Program, env: VerifierEnv, *, log_level: int = 1) -> VerifiedProgram:
+    """Accept the program, or raise errors.Rejected with the message, the errno and the log.
+
+    log_level: 0 no log, 1 the path to the rejection, 2 everything. At level 1 the walk is done without a log first and
+    repeated with one only if the program is refused, which gives the same text.
+    """
+    rejection, run = check(program, env, log_level=0 if log_level == 1 else log_level)
+    if rejection is not None and log_level == 1:
+        rejection, run = check(program, env, log_level=1)
+    if rejection is not None:
+        raise Rejected(
+            rejection.message, errno=rejection.errno, log=run.log.text(), prog=program.name, insn=rejection.insn
+        )
+    return _verified(program, run)
+
+
+def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Rejection | None, Env]:
+    """The rejection as a value (None: accepted), and the run with its log and all it found out."""
+    run = Env(program, env.kernel_btf, env.profile, Log(log_level))
+    run.strict_alignment = env.strict_alignment
+    run.test_state_freq = env.test_state_freq
+    rejection: Rejection | None = None
+    try:
+        _phases(run, env.struct_ops)
+    except Rejection as found:
+        rejection = found
+    run.log.always(
+        f"processed {run.insn_processed} insns (limit {COMPLEXITY_LIMIT_INSNS}) "
+        f"max_states_per_insn {run.max_states_per_insn} total_states {run.total_states} "
+        f"peak_states {run.peak_states} mark_read 0\n"
+    )
+    return rejection, run
+
+
+def _phases(run: Env, types: StructOpsTypes | None) -> None:
+    program = run.program
+    if not program.insns:
+        run.reject(EINVAL, "")
+    if len(program.insns) > COMPLEXITY_LIMIT_INSNS:
+        run.reject(E2BIG, "")
+    check_func_info_early(run)
+    add_subprogs(run)
+    check_subprogs(run)
+    check_func_info(run)
+    check_line_info(run)
+    resolve_imm64(run)
+    check_cfg(run)
+    compute_successors(run)
+    compute_postorder(run)
+    run.liveness = Liveness(run)
+    check_attach(run, types)
+    compute_scc(run)
+    compute_live_registers(run)
+    run.back_steps = back_steps(run.insns)
+    for i, insn in enumerate(run.insns):
+        run.is_store[i] = insn.code & 7 in (2, 3)
+    check_function(run, 0)
+    _global_functions(run)
+    check_max_stack_depth(run)
+
+
+def _global_functions(run: Env) -> None:
+    """Verify the global functions that were called, and those that they call."""
+    again = True
+    while again:
+        again = False
+        for index, sub in enumerate(run.subprogs):
+            if index and sub.is_global and sub.called and not sub.verified:
+                check_function(run, index)
+                run.report(f"Func#{index} ('{sub.name}') is safe for any args that match its prototype")
+                sub.verified = again = True
+
+
+def _verified(program: Program, run: Env) -> VerifiedProgram:
+    return VerifiedProgram(
+        program=program,
+        insns=program.insns,
+        subprog_starts=tuple(sub.start for sub in run.subprogs),
+        stack_depths=tuple(sub.stack_depth for sub in run.subprogs),
+        probe_mem=frozenset(run.probe_mem),
+        log=run.log.text(),
+        stats={
+            "processed": run.insn_processed,
+            "max_states_per_insn": run.max_states_per_insn,
+            "total_states": run.total_states,
+            "peak_states": run.peak_states,
+        },
+        func_names=tuple(sub.name for sub in run.subprogs),
+    )

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The walk over all paths: kernel/bpf/verifier.c do_check, do_check_common, push_stack, pop_stack (6.18)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bpfvm.isa.insn import Insn
+from bpfvm.isa.table import Op
+from verifier.env import Env
+from verifier.insn_check import is_well_formed, refuse_reserved
+from verifier.prune import close_path, is_state_visited
+from verifier.reg import pointer
+from verifier.reg_type import PTR_TO_CTX
+from verifier.rejection import E2BIG
+from verifier.state_print import print_insn, print_insn_state, state_text
+from verifier.states import MAIN_CALLSITE, Frame, VerifierState
+from verifier.subprogs import entry_registers, main_is_reliable
+from verifier.transfer import EXIT, RETURNED, TRANSFER, Transfer
+
+COMPLEXITY_LIMIT_INSNS: Final = 1_000_000
+
+
+def check_function(env: Env, subprog: int) -> None:
+    """Walk all paths of the main program (0) or of a global function. Raises Rejection."""
+    sub = env.subprogs[subprog]
+    frame = Frame(MAIN_CALLSITE, 0, subprog)
+    state = VerifierState(frame, sub.start)
+    env.walking = True
+    env.insn_idx = sub.start
+    env.prev_insn_idx = -1
+    env.prev_line = None
+    env.set_state(state)
+    env.scratch_all()
+    if subprog:
+        env.report(f"Validating {sub.name}() func#{subprog}...")
+        entry_registers(env, subprog)
+    else:
+        main_is_reliable(env)
+        frame.regs[1] = pointer(PTR_TO_CTX)
+    _walk(env)
+    if env.log.level < 2:
+        env.log.reset(0)
+    env.explored.clear()
+    env.scc_visits.clear()
+    env.parked.clear()
+    env.explored_count = env.free_count = env.backedge_count = 0
+    env.walking = False
+
+
+def _transfer(insn: Insn, op: Op | None) -> Transfer | None:
+    return TRANSFER[op.name] if op is not None and is_well_formed(insn, op) else None
+
+
+def _walk(env: Env) -> None:
+    program = [_transfer(insn, op) for insn, op in zip(env.insns, env.ops, strict=True)]
+    prune_points, jmp_points, is_store = env.prune_points, env.jmp_points, env.is_store
+    insns, ops, log, seen = env.insns, env.ops, env.log, env.seen
+    liveness = env.liveness
+    assert liveness is not None
+    level = log.level
+    print_state = False
+    prev = -1
+    while True:
+        env.cur_history = None
+        env.prev_insn_idx = prev
+        i = env.insn_idx
+        env.insn_processed += 1
+        if env.insn_processed > COMPLEXITY_LIMIT_INSNS:
+            env.reject(E2BIG, f"BPF program is too large. Processed {env.insn_processed} insn")
+        state = env.state
+        state.last_insn_idx = prev
+        state.insn_idx = i
+        following = EXIT
+        if not prune_points[i] or not is_state_visited(env, i):
+            if jmp_points[i]:
+                env.push_history()
+            if level:
+                if level >= 2 and print_state:
+                    log.write(f"\nfrom {prev} to {i}:{state_text(env, state, len(state.frames) - 1, True)}")
+                    print_state = False
+                if env.scratched_regs or env.scratched_slots:
+                    print_insn_state(env, state)
+                print_insn(env)
+            prev = i
+            seen[i] = 1
+            transfer, op = program[i], ops[i]
+            if transfer is None or op is None:
+                refuse_reserved(env, insns[i], op)
+            if is_store[i]:
+                liveness.begin_insn()
+                following = transfer(env, insns[i], op)
+                liveness.commit_insn(i)
+            else:
+                following = transfer(env, insns[i], op)
+            if following >= 0:
+                env.insn_idx = following
+                continue
+            if following == RETURNED:
+                print_state = True
+                continue
+        elif level:
+            log.write(f"\nfrom {prev} to {i}: safe\n" if print_state else f"{i}: safe\n")
+        env.scratch_all()
+        close_path(env)
+        liveness.update()
+        if not env.pending:
+            return
+        item = env.pending.pop()
+        env.set_state(item.state)
+        if level == 1:
+            log.reset(item.log_pos)
+        env.insn_idx, prev = item.insn_idx, item.prev_insn_idx
+        print_state = True
