@@ -70,7 +70,7 @@ class BadInput(BpfvmError):
 
 
 class Rejected(BpfvmError):
-    """The verifier, or a check at attach time, refused a program. ``errno`` is positive; ``log`` is the kernel-format log."""
+    """The verifier or a check at attach time refused a program; ``errno`` is positive, ``log`` in the kernel's format."""
 
     exit_code = 1
 
@@ -108,11 +108,13 @@ class ExpectationFailed(BpfvmError):
 
 
 class Trap(BpfvmError):
-    """A program that was accepted did something impossible at run time: a soundness bug of ours, unless it ran unverified."""
+    """A program did something impossible at run time: if the verifier had accepted it, a soundness bug of ours."""
 
     exit_code = 4
 
-    def __init__(self, message: str, *, prog: str = "", insn: int | None = None, text: str = "", line: str = "") -> None:
+    def __init__(
+        self, message: str, *, prog: str = "", insn: int | None = None, text: str = "", line: str = ""
+    ) -> None:
         super().__init__(message)
         self.prog = prog
         self.insn = insn

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Refuse raw ``//`` and ``%`` on numbers in the engine and the verifier: Python floors, BPF truncates (isa/word.py has both)."""
+"""Refuse raw ``//`` and ``%`` in the engine and the verifier: Python floors, BPF truncates (isa/word.py has both)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _LITTLE = struct.Struct("<BBhi")
 
 
 class Insn(NamedTuple):
-    """The raw fields of one slot. A 16-byte ``ld_imm64`` is two of these; the second has code 0 and the high half in ``imm``.
+    """The raw fields of one slot. A 16-byte ``ld_imm64`` is two of these; the second has code 0, ``imm`` the high half.
 
     ```
      63           32 31     16 15  12 11   8 7       0

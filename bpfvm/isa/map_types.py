@@ -5,10 +5,43 @@ from __future__ import annotations
 
 from typing import Final
 
-_NAMES = """unspec hash array prog_array perf_event_array percpu_hash percpu_array stack_trace cgroup_array lru_hash
-lru_percpu_hash lpm_trie array_of_maps hash_of_maps devmap sockmap cpumap xskmap sockhash cgroup_storage
-reuseport_sockarray percpu_cgroup_storage queue stack sk_storage devmap_hash struct_ops ringbuf inode_storage
-task_storage bloom_filter user_ringbuf cgrp_storage arena insn_array""".split()
+_NAMES = [
+    "unspec",
+    "hash",
+    "array",
+    "prog_array",
+    "perf_event_array",
+    "percpu_hash",
+    "percpu_array",
+    "stack_trace",
+    "cgroup_array",
+    "lru_hash",
+    "lru_percpu_hash",
+    "lpm_trie",
+    "array_of_maps",
+    "hash_of_maps",
+    "devmap",
+    "sockmap",
+    "cpumap",
+    "xskmap",
+    "sockhash",
+    "cgroup_storage",
+    "reuseport_sockarray",
+    "percpu_cgroup_storage",
+    "queue",
+    "stack",
+    "sk_storage",
+    "devmap_hash",
+    "struct_ops",
+    "ringbuf",
+    "inode_storage",
+    "task_storage",
+    "bloom_filter",
+    "user_ringbuf",
+    "cgrp_storage",
+    "arena",
+    "insn_array",
+]
 
 MAP_TYPES: Final[dict[str, int]] = {name: number for number, name in enumerate(_NAMES)}
 MAP_TYPE_NAMES: Final[dict[int, str]] = {number: name for name, number in MAP_TYPES.items()}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Link:
-    """Connects a map of ``owner`` to its subsystem; ``map_name`` follows updates. Raises SyscallError as bpf(2) does."""
+    """Connects a map of ``owner`` to its subsystem; ``map_name`` follows updates. SyscallError as bpf(2) does."""
 
     def __init__(self, owner: LoadedObject, map_name: str, handle: BpfLink) -> None:
         self.owner = owner
@@ -23,7 +23,7 @@ class Link:
         self.closed = False
 
     def update(self, owner: LoadedObject, map_name: str, *, old_map: BpfMap | None = None) -> None:
-        """Put another map behind the link; with ``old_map`` only if that is behind it now (BPF_F_REPLACE), else EPERM."""
+        """Put another map behind the link; with ``old_map`` only if that is there now (BPF_F_REPLACE), else EPERM."""
         new = owner.struct_ops[map_name]
         if old_map is None:
             self._handle.update_map(new)

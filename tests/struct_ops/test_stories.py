@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Every story file is told, and every expectation in it must hold; what a real patched kernel showed is written there."""
+"""Every story file is told, and every expectation in it must hold: what a real patched kernel showed."""
 
 from __future__ import annotations
 
