@@ -70,7 +70,7 @@ class BadInput(BpfvmError):
 
 
 class Rejected(BpfvmError):
-    """The verifier or a check at attach time refused a program; ``errno`` is positive, ``log`` in the kernel's format."""
+    """The verifier refused a program. ``errno`` is positive, ``log`` in the kernel's format."""
 
     exit_code = 1
 

@@ -82,6 +82,7 @@ def outcome_text(result: StepResult) -> str:
     words = []
     if seen.get("errno", "0") != "0":
         words.append(str(seen["errno"]))
+    words += [f"verified {name}: {count} insns" for name, count in seen.get("verified", {}).items()]
     if "order" in seen:
         words.append(order_text(int(seen["order"])))
     words += [f"{name} {seen[name]}" for name in _SHOWN if seen.get(name) not in (None, "")]

@@ -39,7 +39,8 @@ def default_story(
     maps = policy_maps(spec)
     first = maps[0]
     given = dict(settings or {})
-    given.setdefault(f"{first.name}.pid", "a")
+    for each in maps[:2]:  # the second one's pid matters only to profiles that hold it against the first one's
+        given.setdefault(f"{each.name}.pid", "a")
     steps = [
         _step("spawn", {"as": "a"}),
         _step("fork", {"of": "a", "as": "earlier"}),

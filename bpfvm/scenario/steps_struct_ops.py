@@ -12,8 +12,8 @@ from bpfvm.session import LoadedObject
 
 def load(stage: Stage, args: dict[str, Any]) -> Seen:
     name = str(args["object"])
-    stage.load(name, str(args.get("into", name)), stage.settings(args.get("set")))
-    return {}
+    loaded = stage.load(name, str(args.get("into", name)), stage.settings(args.get("set")))
+    return {"verified": {prog: accepted.stats["processed"] for prog, accepted in loaded.programs.items()}}
 
 
 def _object_of(stage: Stage, args: dict[str, Any], key: str = "map") -> tuple[LoadedObject, str]:
