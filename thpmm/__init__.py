@@ -57,12 +57,9 @@ def boot(
     """Start the subsystem on a kernel whose BTF is kernel_btf(): registers ``bpf_thp_ops``, makes init and kernel
     threads.
 
-    ``fixes`` and ``hazards`` switch single remedies of the profile on and off by hazard name (H1 …); ``patches``
-    adds further
-    patches of the series (4, 5, 6); ``sysfs`` sets knobs; ``fragmentation`` is the share of 2 MiB blocks that are
-    spoilt.
-    Raises UsageError, SyscallError for a knob.
-    """
+    ``fixes`` and ``hazards`` switch single remedies of the profile on and off by hazard name (H1 …); ``patches`` adds
+    further patches of the series (4, 5, 6); ``sysfs`` sets knobs; ``fragmentation`` is the share of 2 MiB blocks that
+    are spoilt. Raises UsageError, SyscallError for a knob."""
     chosen = thp_profile(profile, fixes=fixes, hazards=hazards, patches=patches)
     thp = Thp(kernel, chosen, MachineSize(memory_mb, swap_mb), sysfs)
     if fragmentation:

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Page frames: one zone with free lists of orders 0–10, split and merged by buddy address (mm/page_alloc.c).
 
-Frames are numbers only; what a frame holds is the owner's business (`Zone.owner`). Lists are last in, first out,
-so the same
-calls give the same frames on every run.
-"""
+Frames are numbers only; what a frame holds is the owner's business (`Zone.owner`). Lists are last in, first out, so
+the same calls give the same frames on every run."""
 
 from __future__ import annotations
 

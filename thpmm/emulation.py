@@ -24,7 +24,7 @@ from thpmm.machine import Machine, MachineSize
 from thpmm.madvise import ADVICE, advice_number, do_madvise
 from thpmm.mm import Mm, mmget
 from thpmm.mmap import STORY_FLAGS, do_brk, do_mmap, do_mprotect, do_munmap, page_align, prot_bits
-from thpmm.orders import PMD_SIZE, align_up
+from thpmm.orders import PAGE_SIZE, PMD_SIZE, align_up
 from thpmm.prctl import get_thp_disable, set_thp_disable
 from thpmm.psi import PSI_MEM_FULL, PSI_MEM_SOME
 from thpmm.results import CollapseResult, FaultResult, ScanResult, SmapsResult
@@ -159,6 +159,10 @@ class Thp:
         """The parent waits for a zombie; its pid is free then. Raises SyscallError EAGAIN, ECHILD."""
         wait_task(self.machine, self.task(task))
 
+    def next_pid(self, pid: int) -> None:
+        """The next task gets this pid if it is free (/proc/sys/kernel/ns_last_pid): so a pid is used again."""
+        self.machine.pids.last = pid - 1
+
     def _new_name(self, name: str) -> None:
         if name in self.machine.names:
             raise UsageError(f"there is a task '{name}' already")
@@ -199,7 +203,7 @@ class Thp:
 
     def munmap(self, task: TaskRef, at: int, length: int) -> None:
         """munmap(). Raises SyscallError(EINVAL)."""
-        if at & 4095 or length <= 0:
+        if at < 0 or at & (PAGE_SIZE - 1) or length <= 0:
             raise SyscallError(EINVAL, f"munmap({at:#x}, {length})")
         with self._syscall(task, "do_munmap") as mm:
             do_munmap(mm, at, at + page_align(length))
@@ -385,8 +389,7 @@ class Thp:
     def lists(self) -> dict[str, list[str]]:
         """Per instance in use the tasks whose address spaces are on its list, in list order ("?" for one nobody uses).
 
-        Raises KernelReport for a list that doesn't lead back to its head.
-        """
+        Raises KernelReport for a list that doesn't lead back to its head."""
         layout = self.machine.bpf_thp.layout
         found: dict[str, list[str]] = {}
         for st_map in self.kernel.maps:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""What the emulated mm tells observers (``kernel.sink``), besides HookCall: lives of tasks, faults, who manages an mm."""
+"""What the emulated mm tells observers (``kernel.sink``), besides HookCall: lives of tasks, faults, policies."""
 
 from __future__ import annotations
 

@@ -103,13 +103,12 @@ def do_exit(machine: Machine, task: Task) -> None:
 
 
 def _exit_notify(machine: Machine, task: Task) -> None:
+    _reparent_children(machine, task)
     if task.is_leader:
-        _reparent_children(machine, task)
         task.exit_state = EXIT_ZOMBIE
     else:
         task.exit_state = EXIT_DEAD
         release_task(machine, task)
-        _reparent_children(machine, task)
     _autoreap(machine, task.group.leader)
 
 

@@ -21,9 +21,8 @@ class Inode(KObject):
 
 class File(KObject):
     """struct file. ``dax``: its mappings have a huge_fault handler; ``thp_capable``: a regular file, never written
-    to, that
-    khugepaged may collapse (CONFIG_READ_ONLY_THP_FOR_FS); ``shmem``: shared anonymous memory of ``size_pages``
-    pages."""
+    to, that khugepaged may collapse (CONFIG_READ_ONLY_THP_FOR_FS); ``shmem``: shared anonymous memory of
+    ``size_pages`` pages."""
 
     STRUCT = "file"
     __slots__ = ("dax", "inode", "pages", "path", "shmem", "size_pages", "thp_capable", "users")

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class HookCall(Event):
     """One call of bpf_hook_thp_get_orders(). ``ran``: a program was run; then ``map_name``/``map_id`` are those of
-    its map and
-    ``returned`` is what it gave back (C int). ``comm``, ``pid``: the current task. ``mm``: the address space asked
-    about."""
+    its map and ``returned`` is what it gave back (C int; None when it crashed). ``comm``, ``pid``: the current task.
+    ``mm``: the address space asked about."""
 
     type: int
     orders: int

@@ -10,7 +10,7 @@ from thpmm.collapse import CollapseControl, collapse_pmd
 from thpmm.mm import mmdrop, mmgrab
 from thpmm.mm_flags import MMF_VM_HUGEPAGE
 from thpmm.orders import PMD_ORDER, PMD_SIZE, PTRS_PER_PTE, align_down, align_up
-from thpmm.thp import thp_vma_allowable_order
+from thpmm.thp import thp_vma_allowable_order, thp_vma_allowable_orders
 from thpmm.tva import TVA_KHUGEPAGED
 
 if TYPE_CHECKING:
@@ -38,9 +38,10 @@ class Cursor:
 
 
 class Khugepaged:
-    """The kernel thread. ``mm_slots`` is its list of address spaces, in the order they were registered."""
+    """The kernel thread. ``mm_slots`` is its list of address spaces, in the order they were registered;
+    ``requested_orders`` the mask it asks with (only PMD order is ever collapsed to)."""
 
-    __slots__ = ("cursor", "full_scans", "machine", "mm_slots", "pages_collapsed", "task")
+    __slots__ = ("cursor", "full_scans", "machine", "mm_slots", "pages_collapsed", "requested_orders", "task")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -48,6 +49,7 @@ class Khugepaged:
         self.cursor = Cursor()
         self.full_scans = 0
         self.pages_collapsed = 0
+        self.requested_orders = 1 << PMD_ORDER
         self.task: Task | None = None
         machine.sysfs.readonly["khugepaged/full_scans"] = lambda: self.full_scans
         machine.sysfs.readonly["khugepaged/pages_collapsed"] = lambda: self.pages_collapsed
@@ -110,7 +112,7 @@ class Khugepaged:
         assert mm is not None
         control = CollapseControl(khugepaged=True)
         while mm.mm_users > 0 and (vma := mm.vmas.find_vma(self.cursor.addr)) is not None:
-            if not thp_vma_allowable_order(machine, vma, TVA_KHUGEPAGED, PMD_ORDER):
+            if not thp_vma_allowable_orders(machine, vma, TVA_KHUGEPAGED, self.requested_orders) >> PMD_ORDER & 1:
                 progress += 1
                 self.cursor.addr = vma.vm_end
                 continue

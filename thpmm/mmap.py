@@ -59,7 +59,7 @@ def do_mmap(
     pgoff: int = 0,
 ) -> int:
     """A new mapping; ``at`` is a fixed address whose old mappings go. Raises SyscallError EINVAL, ENOMEM."""
-    if length <= 0 or (at is not None and at & (PAGE_SIZE - 1)):
+    if length <= 0 or (at is not None and (at < 0 or at & (PAGE_SIZE - 1))):
         raise SyscallError(EINVAL, "mmap: length or address")
     length = page_align(length)
     if shared and file is None:

@@ -64,8 +64,7 @@ def thread(machine: Machine, of: Task, name: str) -> Task:
 def posix_spawn(machine: Machine, of: Task, name: str, path: str, *, fail_at: str | None = None) -> Task:
     """glibc's way: a child that shares the memory of its suspended parent until it executes the program.
 
-    Raises SyscallError: what exec failed with; the child is gone then.
-    """
+    Raises SyscallError: what exec failed with; the child is gone then."""
     child = copy_process(machine, of, name, CLONE_VM | CLONE_VFORK)
     try:
         do_execve(machine, child, path, fail_at=fail_at)

@@ -2,9 +2,7 @@
 """Races without chance: a kernel operation that can stop at a named point while others run, and go on later.
 
 Each strand is a thread, but only one of them ever runs: control is handed over at pause points, at contended locks
-and at
-the end. So an interleaving is written down in the story, not found by luck.
-"""
+and at the end. So an interleaving is written down in the story, not found by luck."""
 
 from __future__ import annotations
 
@@ -175,9 +173,8 @@ class SpinLock:
 
     @contextmanager
     def held(self, by: str) -> Iterator[None]:
-        """Hold the lock for a block. A report that escapes from the block releases it as well, so that a story can
-        go on
-        after what would have ended the machine."""
+        """Hold the lock for a block. A report that escapes from the block releases it as well, so that a story can go
+        on after what would have ended the machine."""
         self.strands.wait_until(self.name, lambda: self.holder is None)
         if self.holder is not None:
             self.strands.kernel.report(

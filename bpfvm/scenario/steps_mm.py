@@ -74,7 +74,7 @@ def swap_in(stage: Stage, args: dict[str, Any]) -> Seen:
 
 
 def smaps(stage: Stage, args: dict[str, Any]) -> Seen:
-    entries = stage.thp.smaps(args["of"], args.get("reader"))
+    entries = stage.thp.smaps(args["of"], args.get("reader")).entries
     if "at" in args:
         address = stage.address(args["at"])
         entries = tuple(entry for entry in entries if entry.start <= address < entry.end)

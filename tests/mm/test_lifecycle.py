@@ -156,6 +156,15 @@ def test_threads_share_and_leave_one_by_one(world: World) -> None:
     check_machine(world.thp)
 
 
+def test_children_of_a_dying_thread_go_to_another_one(world: World) -> None:
+    world.thp.thread("a", "t")
+    child = world.thp.fork("t", "c")
+    assert child.real_parent == world.thp.task("t").addr
+    world.thp.exec("a")
+    assert child.real_parent == world.thp.task("a").addr
+    check_machine(world.thp)
+
+
 def test_kill_ends_all_threads(world: World) -> None:
     world.thp.thread("a", "t")
     world.thp.kill("a")
@@ -180,7 +189,7 @@ def test_pids_are_used_again(world: World) -> None:
     pid = thp.task("b").pid
     thp.exit("b")
     thp.reap("b")
-    thp.machine.pids.last = pid - 1
+    thp.next_pid(pid)
     assert thp.fork("a", "c").pid == pid
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfvm.errors import KernelReport
+from bpfvm.errors import BpfvmError, KernelReport
 from thpmm.bpf_thp.mm_list import Layout
 from thpmm.journal import HookCall
 from thpmm.orders import U64
@@ -46,7 +46,11 @@ class Hook:
                     return orders
                 kernel.pause_point("hook_before_call")
                 where = self._map_of(function)
-                returned = kernel.trampolines.call(function, (vma.addr, tva, orders))
+                try:
+                    returned = kernel.trampolines.call(function, (vma.addr, tva, orders))
+                except BpfvmError:
+                    self._note(vma, tva, orders, mm, function, None, orders, where)
+                    raise
                 result = orders & self._mask(returned, orders)
             finally:
                 kernel.rcu.read_unlock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfvm.memory.lists import LIST_POISON1, list_add_tail, list_del, list_replace
+from bpfvm.memory.lists import LIST_POISON1, list_add_tail, list_del, list_replace, list_replace_init
 from thpmm.bpf_thp.hook import Hook
 from thpmm.bpf_thp.mm_list import Layout
 from thpmm.events import PolicyPointer
@@ -83,7 +83,9 @@ class BpfThp:
                     list_add_tail(kernel.memory, self.node(mm), self.node(old))
                     return
                 self.set_instance(old, 0)
-                list_replace(kernel.memory, self.node(old), self.node(mm))
+                careful = self.machine.profile.has("unlink_before_clear")
+                replace = list_replace_init if careful else list_replace
+                replace(kernel.memory, self.node(old), self.node(mm))
 
     def exit(self, mm: int) -> None:
         """bpf_thp_exit_mm(): the last user is gone."""
