@@ -127,7 +127,7 @@ def _perform(stage: Stage, step: Step, armed: dict[str, Any] | None, strands: di
             seen["report"] = str(error)
         except UsageError as error:
             raise BadInput(f"line {step.line}: {error.message}", path=stage.scenario.path) from error
-    seen["calls"] = [(call.type_name, call.orders) for call in record.calls]
+    seen["calls"] = [(call.type_name, call.orders) for call in record.calls if call.ran]
     seen["hooks"] = record.calls
     seen["managed_by"] = record.managed_by
     seen["counters"] = record.counters
@@ -146,7 +146,7 @@ def _act(stage: Stage, step: Step, armed: dict[str, Any] | None, strands: dict[s
         if name not in strands:
             raise UsageError(f"nothing of `{name}` is paused")
         return strands.pop(name).resume() or {}
-    action = _handler(step.word)
+    action = action_of(step.word)
     if armed is None:
         return action(stage, dict(step.args))
     name = str(armed["task"])
@@ -154,7 +154,7 @@ def _act(stage: Stage, step: Step, armed: dict[str, Any] | None, strands: dict[s
     return {}
 
 
-def _handler(word: str) -> Handler:
+def action_of(word: str) -> Handler:
     name = _KEYWORDS.get(word, word)
     for module in _MODULES:
         found: Handler | None = getattr(module, name, None)

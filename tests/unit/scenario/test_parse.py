@@ -7,6 +7,7 @@ import pytest
 
 from bpfvm.errors import BadInput
 from bpfvm.scenario.parse import parse_scenario
+from bpfvm.scenario.vocabulary import STEPS
 
 GOOD = b"""\
 name: a story
@@ -70,3 +71,10 @@ def test_mistakes_are_named(text: str, message: str) -> None:
 def test_not_text() -> None:
     with pytest.raises(BadInput, match="not UTF-8"):
         parse_scenario(b"\xff\xfe\x00")
+
+
+def test_every_word_has_an_action() -> None:
+    from bpfvm.scenario.runner import action_of
+
+    for word in set(STEPS) - {"check", "pause", "resume"}:
+        assert callable(action_of(word))
