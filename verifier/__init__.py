@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A verifier for BPF programs that gives Linux's verdict, Linux's message and Linux's log.
 
-`verify(program, VerifierEnv(kernel_btf, profile("6.18")))` returns a VerifiedProgram or raises errors.Rejected. What it does
-not know it refuses by name ("bpfvm verifier: … is not supported yet").
+`verify(program, VerifierEnv(kernel_btf, profile("6.18")))` returns a VerifiedProgram or raises errors.Rejected. What
+it does not know it refuses by name ("bpfvm verifier: … is not supported yet").
 """
 
 from __future__ import annotations

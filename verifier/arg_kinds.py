@@ -54,8 +54,8 @@ _WORDS: Final = {
 
 
 class Kind(NamedTuple):
-    """One argument or result: kind by name, flags, size in bytes of fixed-size memory (0: none), struct name of a kernel
-    object."""
+    """One argument or result: kind by name, flags, size in bytes of fixed-size memory (0: none), struct name of a
+    kernel object."""
 
     name: str
     flags: int = 0
@@ -65,7 +65,8 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HelperProto:
-    """A helper: result, arguments; gpl: only for GPL programs; sleeps: may sleep; packet: may be given packet memory."""
+    """A helper: result, arguments; gpl: only for GPL programs; sleeps: may sleep; packet: may be given packet
+    memory."""
 
     name: str
     ret: Kind
@@ -76,8 +77,8 @@ class HelperProto:
 
 
 def parse_kind(text: str) -> Kind:
-    """`MEM|UNINIT`, `MEM|WRITE=8` (fixed size), `BTF_ID:task_struct|OR_NULL` …; the prefix PTR_TO_ is added where needed.
-    Raises ValueError for an unknown kind or flag word."""
+    """`MEM|UNINIT`, `MEM|WRITE=8` (fixed size), `BTF_ID:task_struct|OR_NULL` …; the prefix PTR_TO_ is added where
+    needed. Raises ValueError for an unknown kind or flag word."""
     first, *words = text.split("|")
     first, _, struct = first.partition(":")
     size = flags = 0

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Precision: which scalars' exact values a decision depended on.
 
-Scalars start out imprecise, and pruning may then ignore their values. When one matters (a branch was predicted, a pointer
-was moved, a size was used) the walk goes back over the instructions that made it and marks everything it came from in the
-explored states on the way. Source: kernel/bpf/verifier.c __mark_chain_precision, backtrack_insn (6.18).
+Scalars start out imprecise, and pruning may then ignore their values. When one matters (a branch was predicted, a
+pointer was moved, a size was used) the walk goes back over the instructions that made it and marks everything it came
+from in the explored states on the way. Source: kernel/bpf/verifier.c __mark_chain_precision, backtrack_insn (6.18).
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def walk_back(env: Env, bt: Backtrack, start: VerifierState) -> bool:
 
 
 def back_steps(insns: Sequence[Insn]) -> list[Step | None]:
-    """What going back over each instruction does to the registers looked for, where that is simple: if one of the first mask
-    is looked for, the second mask no longer is and the third is instead. None for everything else."""
+    """What going back over each instruction does to the registers looked for, where that is simple: if one of the
+    first mask is looked for, the second mask no longer is and the third is instead. None for everything else."""
     return [_step(insn) for insn in insns]
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 from typing import Final
 
 from bpfvm.isa.insn import Insn
+from verifier.backtrack import mark_chain_precision
 from verifier.env import Env
 from verifier.helper_args import CallMeta
 from verifier.paths import push_path
 from verifier.reg import NOT_INITIALIZED, Pointee, RegState, pointer, unknown
 from verifier.reg_type import CONST_PTR_TO_MAP, PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE
 from verifier.rejection import E2BIG, ENOTSUPP
+from verifier.stack import is_null
 from verifier.states import Frame
 
 FOR_EACH_MAPS: Final = frozenset(
@@ -22,7 +24,8 @@ MAX_CALL_FRAMES: Final = 8
 
 
 def push_callback(env: Env, insn: Insn, subprog: int, args: list[RegState]) -> None:
-    """Queue a path through the callback, with these r1..r5; the current path goes on as if it were not called (again)."""
+    """Queue a path through the callback, with these r1..r5; the current path goes on as if it were not called
+    (again)."""
     del insn
     env.subprogs[subprog].is_cb = True
     start = env.subprogs[subprog].start
@@ -42,6 +45,8 @@ def push_callback(env: Env, insn: Insn, subprog: int, args: list[RegState]) -> N
 
 def check_loop(env: Env, insn: Insn, subprog: int) -> None:
     """bpf_loop(): the callback gets the round's number and the context."""
+    _note_inlining(env, subprog)
+    mark_chain_precision(env, 1)
     regs, frame = env.frame.regs, env.frame
     if frame.callback_depth < regs[1].num.umax:
         push_callback(env, insn, subprog, [unknown(), regs[3], *[NOT_INITIALIZED] * 3])
@@ -49,6 +54,18 @@ def check_loop(env: Env, insn: Insn, subprog: int) -> None:
     frame.callback_depth = 0
     if env.log.level >= 2:
         env.log.write(f"frame{len(env.state.frames) - 1} bpf_loop iteration limit reached\n")
+
+
+def _note_inlining(env: Env, subprog: int) -> None:
+    """The kernel will put the loop in place of the call if its flags are always 0 and its callback is always the same;
+    that the flags are 0 then matters."""
+    before = env.loop_calls.get(env.insn_idx, subprog)
+    if before < 0:
+        return
+    plain = is_null(env.frame.regs[4])
+    if plain:
+        mark_chain_precision(env, 4)
+    env.loop_calls[env.insn_idx] = subprog if plain and before == subprog else -1
 
 
 def check_for_each(env: Env, insn: Insn, meta: CallMeta) -> None:

@@ -12,7 +12,6 @@ from bpfvm.isa.table import Op
 from bpfvm.isa.word import U32_MAX, U64_MAX
 from verifier import cnum, tnum
 from verifier.arg_kinds import HelperProto
-from verifier.backtrack import mark_chain_precision
 from verifier.callbacks import check_for_each, check_loop
 from verifier.cfg import CHANGES_PACKET
 from verifier.env import Env
@@ -118,7 +117,6 @@ def _by_helper(env: Env, insn: Insn, proto: HelperProto, meta: CallMeta) -> None
     if name == "tail_call":
         check_leak(env, exception=False, check_lock=True, prefix="tail_call")
     elif name == "loop":
-        mark_chain_precision(env, 1)
         check_loop(env, insn, meta.subprogno)
     elif name == "for_each_map_elem":
         check_for_each(env, insn, meta)

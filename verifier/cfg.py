@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The program's shape, before any value is looked at: functions, jumps, reachability, order of visits, call depth.
 
-Source: kernel/bpf/verifier.c add_subprog_and_kfunc, check_subprogs, check_cfg, compute_postorder, check_max_stack_depth (6.18).
+Source: kernel/bpf/verifier.c add_subprog_and_kfunc, check_subprogs, check_cfg, compute_postorder,
+check_max_stack_depth (6.18).
 """
 
 from __future__ import annotations

@@ -88,8 +88,8 @@ def _slots(env: Env, type_id: int) -> int:
 
 
 def _arg_index(env: Env, proto: t.FuncProto, off: int) -> int:
-    """Number of the argument whose slots contain byte `off`; a struct by value may take two slots. The result comes after the
-    arguments, whatever is behind it after that."""
+    """Number of the argument whose slots contain byte `off`; a struct by value may take two slots. The result comes
+    after the arguments, whatever is behind it after that."""
     end = 0
     for i, param in enumerate(proto.params):
         end += _slots(env, param.type)

@@ -21,8 +21,8 @@ from verifier.reg_type import (
 
 @dataclass(frozen=True, slots=True)
 class CtxField:
-    """Bytes start..end of a context. sizes: loads allowed (any power of two up to the field when empty); write_sizes: stores
-    allowed; type: register type a load gives (0: a number); sign: sign-extending loads allowed."""
+    """Bytes start..end of a context. sizes: loads allowed (any power of two up to the field when empty); write_sizes:
+    stores allowed; type: register type a load gives (0: a number); sign: sign-extending loads allowed."""
 
     start: int
     end: int
@@ -34,8 +34,8 @@ class CtxField:
 
 @dataclass(frozen=True, slots=True)
 class CtxKind:
-    """A context: size in bytes; fields (bytes in none of them can't be accessed); array: every byte is a number instead and
-    may be written if `writable`; proto: slots typed by the attached function's prototype."""
+    """A context: size in bytes; fields (bytes in none of them can't be accessed); array: every byte is a number
+    instead and may be written if `writable`; proto: slots typed by the attached function's prototype."""
 
     size: int
     fields: tuple[CtxField, ...] = ()

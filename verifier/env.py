@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Everything one verification works on: the program, what is known of each instruction, the current state, counters, log.
+"""Everything one verification works on: the program, what is known of each instruction, the current state, counters,
+log.
 
 Source: include/linux/bpf_verifier.h struct bpf_verifier_env, bpf_insn_aux_data, bpf_subprog_info (6.18).
 """
@@ -129,6 +130,7 @@ class Env:
         self.ptr_types = [NOT_INIT] * (count + 1)
         self.imm64_regs: dict[int, RegState] = {}
         self.imm64_text: dict[int, str] = {}
+        self.loop_calls: dict[int, int] = {}
         self.call_map: dict[int, MapSpec | None] = {}
         self.kfuncs: dict[int, KfuncMeta] = {}
         self.probe_mem: set[int] = set()
@@ -179,7 +181,7 @@ class Env:
         self.prev_insn_print_pos = 0
         self.prev_line: LineInfo | None = None
 
-    # --- answers -------------------------------------------------------------------------------------------------------
+    # --- answers ------------------------------------------------------------
     def reject(self, errno: int, message: str) -> NoReturn:
         """Refuse the program: log the message, raise Rejection."""
         if message:
@@ -202,7 +204,7 @@ class Env:
         """A line for the log that decides nothing."""
         self.log.write(text + "\n")
 
-    # --- registers -----------------------------------------------------------------------------------------------------
+    # --- registers ------------------------------------------------------------
     def read(self, regno: int) -> RegState:
         """The register as a source operand (kernel check_reg_arg SRC_OP)."""
         if regno >= MAX_REG:
@@ -236,7 +238,7 @@ class Env:
         self.frame.regs[0:6] = [NOT_INITIALIZED] * 6
         self.scratched_regs |= 0x3F
 
-    # --- scratched = to be shown after the instruction -----------------------------------------------------------------
+    # --- scratched = to be shown after the instruction ------------------------------------------------------------
     def scratch_slot(self, spi: int) -> None:
         """The stack slot was touched."""
         self.scratched_slots |= 1 << spi
@@ -251,7 +253,7 @@ class Env:
         self.scratched_regs = 0
         self.scratched_slots = 0
 
-    # --- what is asked often ---------------------------------------------------------------------------------------------
+    # --- what is asked often ------------------------------------------------------------
     def in_sleepable(self) -> bool:
         """The code being looked at may sleep (kernel in_sleepable)."""
         return self.program.sleepable or self.state.in_sleepable
@@ -259,10 +261,7 @@ class Env:
     def in_rcu(self) -> bool:
         """RCU-protected pointers stay valid here (kernel in_rcu_cs)."""
         state = self.state
-        return (
-            bool(state.active_rcu_lock or state.active_locks or state.active_preempt_locks or state.active_irq_id)
-            or not self.in_sleepable()
-        )
+        return bool(state.active_rcu_lock or state.active_locks) or not self.in_sleepable()
 
     def set_state(self, state: VerifierState) -> None:
         """Make `state` the current one."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Does an explored state cover the current one? kernel/bpf/verifier.c states_equal, func_states_equal, regsafe, stacksafe,
-refsafe, check_ids (6.18)."""
+"""Does an explored state cover the current one? kernel/bpf/verifier.c states_equal, func_states_equal, regsafe,
+stacksafe, refsafe, check_ids (6.18)."""
 
 from __future__ import annotations
 
@@ -108,9 +108,13 @@ def regsafe(old: RegState, cur: RegState, ids: IdMap, exact: int) -> bool:
     if type_ == SCALAR_VALUE:
         if not old.precise and exact == NOT_EXACT:
             return True
+        if not _covers(old, cur):
+            return False
+        if not old.id:
+            return True  # nothing else was known through this one; that more is known now does no harm
         if (old.id & ADD_CONST) != (cur.id & ADD_CONST) or (old.id & ADD_CONST and old.off != cur.off):
             return False
-        return _covers(old, cur) and ids.same_scalar(old.id, cur.id)
+        return ids.same_scalar(old.id, cur.id)
     base = type_ & BASE_TYPE_MASK
     if base in _RANGED:
         return (
@@ -120,7 +124,7 @@ def regsafe(old: RegState, cur: RegState, ids: IdMap, exact: int) -> bool:
             and ids.same(old.id, cur.id)
             and ids.same(old.ref_obj_id, cur.ref_obj_id)
         )
-    if base == PTR_TO_PACKET or base == PTR_TO_PACKET_META:
+    if base in (PTR_TO_PACKET, PTR_TO_PACKET_META):
         if old.ptr.range > cur.ptr.range or old.off != cur.off:
             return False
         return ids.same(old.id, cur.id) and _covers(old, cur)
@@ -135,7 +139,7 @@ def _as_scalar(slot: StackSlot) -> RegState | None:
     """What a load of the whole slot gives, if that is a number."""
     if slot.is_spilled_scalar64():
         return slot.reg
-    if all(kind == STACK_MISC or kind == STACK_INVALID for kind in slot.types):
+    if all(kind in (STACK_MISC, STACK_INVALID) for kind in slot.types):
         return unknown()
     return None
 
@@ -157,7 +161,7 @@ def _slotsafe(old: StackSlot, cur: StackSlot | None, ids: IdMap, exact: int) -> 
     types = old.types
     for i in range(8):
         kind = types[i]
-        if kind == STACK_INVALID or kind == STACK_MISC:
+        if kind in (STACK_INVALID, STACK_MISC):
             continue
         if cur is None:
             return False

@@ -116,7 +116,7 @@ def check_helper_mem_access(env: Env, regno: int, size: int, write: bool, zero_o
         if write and type_ & MEM_RDONLY:
             env.reject(EACCES, f"R{regno} cannot write into {type_str(type_)}")
         check_mem_region_access(env, regno, reg.off, size, reg.ptr.mem_size, zero_ok)
-    elif base == PTR_TO_PACKET or base == PTR_TO_PACKET_META:
+    elif base in (PTR_TO_PACKET, PTR_TO_PACKET_META):
         check_packet_access(env, regno, reg.off, size, zero_ok)
     elif base == PTR_TO_BTF_ID:
         check_ptr_to_btf_access(env, regno, reg.off, size, False, -1)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Encodings: opcodes there are, and fields that must be zero. kernel/bpf/verifier.c resolve_pseudo_ldimm64 (the part about
-opcodes) and the "reserved fields" refusals of do_check_insn (6.18)."""
+"""Encodings: opcodes there are, and fields that must be zero. kernel/bpf/verifier.c resolve_pseudo_ldimm64 (the part
+about opcodes) and the "reserved fields" refusals of do_check_insn (6.18)."""
 
 from __future__ import annotations
 

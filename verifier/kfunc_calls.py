@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Calls of kernel functions: kernel/bpf/verifier.c check_kfunc_call, check_kfunc_args (6.18), for kfuncs that take numbers,
-kernel objects and plain memory."""
+"""Calls of kernel functions: kernel/bpf/verifier.c check_kfunc_call, check_kfunc_args (6.18), for kfuncs that take
+numbers, kernel objects and plain memory."""
 
 from __future__ import annotations
 
@@ -71,16 +71,15 @@ def check_call_kfunc(env: Env, insn: Insn, op: Op) -> int:
         env.reject(EACCES, f"program must be sleepable to call sleepable kfunc {meta.name}")
     release_regno = _check_args(env, meta)
     _regions(env, meta)
-    if release_regno:
-        if not release_ref(env, env.frame.regs[release_regno].ref_obj_id):
-            env.reject(EINVAL, f"kfunc {meta.name}#{meta.btf_id} reference has not been acquired before")
+    if release_regno and not release_ref(env, env.frame.regs[release_regno].ref_obj_id):
+        env.reject(EINVAL, f"kfunc {meta.name}#{meta.btf_id} reference has not been acquired before")
     env.clear_caller_saved()
     _result(env, meta)
     env.scratched_regs |= 1
     return env.insn_idx + 1
 
 
-# --- arguments ---------------------------------------------------------------------------------------------------------
+# --- arguments ------------------------------------------------------------
 def _check_args(env: Env, meta: KfuncMeta) -> int:
     """Check r1..r5; returns the register that is released, or 0."""
     btf = env.kernel_btf
@@ -206,12 +205,11 @@ def _object_arg(env: Env, meta: KfuncMeta, i: int, target_id: int, target: t.Btf
     if not isinstance(target, t.Struct):
         what = f"{target.kind_name} {target.name}"
         env.reject(EINVAL, f"kernel function {meta.name} args#{i} pointer type {what} is not supported")
-    if _wants_trust(meta) or meta.has("RCU"):
-        if not is_trusted(reg):
-            if not meta.has("RCU"):
-                env.reject(EINVAL, f"R{regno} must be referenced or trusted")
-            if not reg.type & MEM_RCU:
-                env.reject(EINVAL, f"R{regno} must be a rcu pointer")
+    if (_wants_trust(meta) or meta.has("RCU")) and not is_trusted(reg):
+        if not meta.has("RCU"):
+            env.reject(EINVAL, f"R{regno} must be referenced or trusted")
+        if not reg.type & MEM_RCU:
+            env.reject(EINVAL, f"R{regno} must be a rcu pointer")
     check_arg_off(env, reg, regno, release=meta.has("RELEASE") and bool(reg.ref_obj_id))
     if reg.type & UNSAFE and not reg.type & MEM_RCU:
         env.report(f"arg#{i} is {type_str(reg.type)} ")
@@ -235,7 +233,7 @@ def _no_cast_alias(have: str, need: str) -> bool:
     return have != need and have.removesuffix("___init") == need.removesuffix("___init")
 
 
-# --- effects -------------------------------------------------------------------------------------------------------------
+# --- effects ------------------------------------------------------------
 def _regions(env: Env, meta: KfuncMeta) -> None:
     """RCU and preemption regions begin and end."""
     state, name = env.state, meta.name

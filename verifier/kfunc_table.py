@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """kfuncs: which program types may call which, and the flags of those this verifier knows.
 
-Allowed sets were read off a running 6.18 kernel; flags are those of BTF_ID_FLAGS in kernel/bpf/helpers.c, kernel/bpf/cpumask.c
-(6.12, 6.18). A kfunc that is allowed but has no flags here is refused by name.
+Allowed sets were read off a running 6.18 kernel; flags are those of BTF_ID_FLAGS in kernel/bpf/helpers.c,
+kernel/bpf/cpumask.c (6.12, 6.18). A kfunc that is allowed but has no flags here is refused by name.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from verifier.rejection import EINVAL
 
 @dataclass(frozen=True, slots=True)
 class KfuncMeta:
-    """A kfunc: its name, prototype and KF_* flags; allowed: the program type may call it; flags is None if this verifier
-    doesn't know it."""
+    """A kfunc: its name, prototype and KF_* flags; allowed: the program type may call it; flags is None if this
+    verifier doesn't know it."""
 
     name: str
     btf_id: int

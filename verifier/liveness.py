@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Which stack slots may still be read: kernel/bpf/liveness.c (6.18).
 
-For every function instance (a function, seen from one chain of call sites) it is remembered which slots of which frames each
-instruction read or certainly wrote on any path so far; a fixed point over the control flow then says which are live before
-each instruction. A slot that is not live can't make two states differ.
+For every function instance (a function, seen from one chain of call sites) it is remembered which slots of which
+frames each instruction read or certainly wrote on any path so far; a fixed point over the control flow then says
+which are live before each instruction. A slot that is not live can't make two states differ.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Chain: TypeAlias = tuple[int, ...]
 
 @final
 class FrameMasks:
-    """Per instruction of one function instance, for the stack of one frame: slots that may be read, must be written, are
-    certainly written from here on, are live before."""
+    """Per instruction of one function instance, for the stack of one frame: slots that may be read, must be written,
+    are certainly written from here on, are live before."""
 
     __slots__ = ("live", "may_read", "must_acc", "must_write")
 
@@ -98,7 +98,7 @@ class Liveness:
             self.cur = self.instance(self.chain_of(state, len(state.frames) - 1))
         return self.cur
 
-    # --- marks ---------------------------------------------------------------------------------------------------------
+    # --- marks ------------------------------------------------------------
     def mark_read(self, env: Env, frame: int, insn: int, mask: int) -> None:
         """The instruction read stack slots of a frame."""
         self._read(self._current(), frame, insn, mask)
@@ -144,7 +144,7 @@ class Liveness:
                 instance.dropped = True
         instance.write_seen[at] = 1
 
-    # --- fixed point ---------------------------------------------------------------------------------------------------
+    # --- fixed point ------------------------------------------------------------
     def update(self) -> None:
         """A path ended: bring all instances on the current chain up to date, callers after callees."""
         self.cur = None
@@ -238,7 +238,7 @@ class Liveness:
         """Start of the function that contains the instruction."""
         return max(subprog.start for subprog in self._env.subprogs if subprog.start <= insn)
 
-    # --- questions -----------------------------------------------------------------------------------------------------
+    # --- questions ------------------------------------------------------------
     def ask_about(self, state: VerifierState) -> None:
         """The following `alive` questions are about this state."""
         self.query = [self.instance(self.chain_of(state, i)) for i in range(len(state.frames))]

@@ -80,7 +80,7 @@ def check_store_imm(env: Env, insn: Insn, op: Op) -> int:
 
 def _check_atomic_target(env: Env, regno: int, what: str) -> None:
     type_ = env.frame.regs[regno].type
-    bad = type_ == PTR_TO_CTX or is_pkt_pointer(type_) or type_ == PTR_TO_FLOW_KEYS or type_ in SOCK_TYPES
+    bad = type_ in (PTR_TO_CTX, PTR_TO_FLOW_KEYS) or is_pkt_pointer(type_) or type_ in SOCK_TYPES
     if bad:
         env.reject(EACCES, f"BPF_ATOMIC {what} R{regno} {type_str(type_)} is not allowed")
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The verifier log's text buffer and its level. Source: kernel/bpf/log.c (6.18).
 
-Level 0 writes nothing but the final statistics, 1 the path that led to a rejection, 2 every path and the state after each
-instruction. Checks never format text unless `level` asks for it.
+Level 0 writes nothing but the final statistics, 1 the path that led to a rejection, 2 every path and the state after
+each instruction. Checks never format text unless `level` asks for it.
 """
 
 from __future__ import annotations

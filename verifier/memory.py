@@ -65,7 +65,7 @@ def check_ptr_alignment(env: Env, reg: RegState, off: int, size: int, strict_onc
     strict = env.strict_alignment or strict_once or type_ == PTR_TO_STACK
     if not strict or size == 1:
         return
-    if type_ == PTR_TO_PACKET or type_ == PTR_TO_PACKET_META:
+    if type_ in (PTR_TO_PACKET, PTR_TO_PACKET_META):
         total = tnum.add(reg.num.var_off, tnum.const(NET_IP_ALIGN + reg.off + off))
         if not tnum.is_aligned(total, size):
             var_off = reg.num.var_off
@@ -92,7 +92,8 @@ def check_mem_access(
     strict_once: bool = False,
     sign: bool = False,
 ) -> None:
-    """The access of `size` bytes at `off` from register `regno` is allowed; a load puts what it yields into `value_regno`.
+    """The access of `size` bytes at `off` from register `regno` is allowed; a load puts what it yields into
+    `value_regno`.
 
     value_regno: register loaded or stored, or NO_VALUE; sign: a sign-extending load. Raises Rejection.
     """
@@ -156,7 +157,7 @@ def _rarer(env: Env, regno: int, off: int, size: int, write: bool, value_regno: 
             env.probe_mem.add(env.insn_idx)
         else:
             check_mem_region_access(env, regno, off, size, reg.ptr.mem_size)
-    elif type_ == PTR_TO_PACKET or type_ == PTR_TO_PACKET_META:
+    elif type_ in (PTR_TO_PACKET, PTR_TO_PACKET_META):
         if write and not may_access_packet(env, write=True):
             env.reject(EACCES, "cannot write into packet")
         check_packet_access(env, regno, off, size)

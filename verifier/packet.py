@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Direct packet access: kernel/bpf/verifier.c check_packet_access, find_good_pkt_pointers, try_match_pkt_pointers (6.18)."""
+"""Direct packet access: kernel/bpf/verifier.c check_packet_access, find_good_pkt_pointers, try_match_pkt_pointers
+(6.18)."""
 
 from __future__ import annotations
 
@@ -114,8 +115,8 @@ _SIDES: Final = {
 def match_packet_compare(
     op: str, dst_no: int, src_no: int, dst: RegState, src: RegState, not_taken: VerifierState, taken: VerifierState
 ) -> bool:
-    """A comparison of a packet pointer with the packet's end (or of metadata with the packet): note how far one may read.
-    False if it is something else."""
+    """A comparison of a packet pointer with the packet's end (or of metadata with the packet): note how far one may
+    read. False if it is something else."""
     sides = _SIDES.get(op)
     if sides is None:
         return False

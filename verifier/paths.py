@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from verifier.env import Env, Pending
-from verifier.rejection import E2BIG
+from verifier.rejection import EFAULT
 from verifier.states import VerifierState
 
 COMPLEXITY_LIMIT_JMP_SEQ: Final = 8192
@@ -17,7 +17,7 @@ def push_path(env: Env, insn_idx: int, prev_insn_idx: int) -> VerifierState:
     state = env.state.copy()
     env.pending.append(Pending(state, insn_idx, prev_insn_idx, env.log.pos))
     if len(env.pending) > COMPLEXITY_LIMIT_JMP_SEQ:
-        env.reject(E2BIG, f"The sequence of {len(env.pending)} jumps is too complex.")
+        env.reject(EFAULT, f"The sequence of {len(env.pending)} jumps is too complex.")
     if state.parent is not None:
         state.parent.branches += 1
     return state

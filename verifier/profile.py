@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Kernel profiles as data: what differs between kernels in what a program may use, and in a few texts.
 
-Helper lists for 6.18 were read off a running 6.18 kernel (which helpers its verifier says a program of a type cannot use);
-for 6.12 from kernel/bpf/helpers.c bpf_base_func_proto and the program types' own functions. Allow-lists: kernel/bpf/verifier.c
-BTF_TYPE_SAFE_*.
+Helper lists for 6.18 were read off a running 6.18 kernel (which helpers its verifier says a program of a type cannot
+use); for 6.12 from kernel/bpf/helpers.c bpf_base_func_proto and the program types' own functions. Allow-lists:
+kernel/bpf/verifier.c BTF_TYPE_SAFE_*.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ class SafeFields:
 
 @dataclass(frozen=True, slots=True)
 class KernelProfile:
-    """One kernel. helpers: names per program type; kfuncs: name → flags; null_elision: array lookups with a constant key in
-    range are not NULL; indirect_stack_texts: the stack memory of helpers is always taken as written, and has texts of its own
-    (up to 6.14); untrusted_mem: a loaded pointer to something that is not a struct may be followed (since 6.17); cpus: possible CPUs, the bound of bpf_get_smp_processor_id()."""
+    """One kernel. helpers: names per program type; kfuncs: name → flags; null_elision: array lookups with a constant
+    key in range are not NULL; indirect_stack_texts: the stack memory of helpers is always taken as written, and has
+    texts of its own (up to 6.14); untrusted_mem: a loaded pointer to something that is not a struct may be followed
+    (since 6.17); cpus: possible CPUs, the bound of bpf_get_smp_processor_id()."""
 
     name: str
     helpers: Mapping[str, frozenset[str]]

@@ -111,7 +111,8 @@ def _refuse_loop(env: Env, old: VerifierState, insn: int) -> None:
 
 
 def _open_state_hit(env: Env, old: VerifierState, insn: int) -> tuple[bool, bool, bool]:
-    """An explored state from which paths are still open. (it covers the current one, through a loop, skip the loop test)."""
+    """An explored state from which paths are still open. (it covers the current one, through a loop, skip the loop
+    test)."""
     cur = env.state
     frame = old.frames[-1]
     if frame.in_async_callback and frame.async_entry_cnt != cur.frames[-1].async_entry_cnt:
@@ -124,9 +125,9 @@ def _open_state_hit(env: Env, old: VerifierState, insn: int) -> tuple[bool, bool
             if slot.reg.ptr.iter_state == ITER_ACTIVE:
                 return True, True, True
         return False, False, True
-    if env.insns[insn].code == MAY_GOTO:
-        if old.may_goto_depth != cur.may_goto_depth and states_equal(env, old, cur, RANGE_WITHIN):
-            return True, True, True
+    again = env.insns[insn].code == MAY_GOTO and old.may_goto_depth != cur.may_goto_depth
+    if again and states_equal(env, old, cur, RANGE_WITHIN):
+        return True, True, True
     if env.calls_callback[insn]:
         return states_equal(env, old, cur, RANGE_WITHIN), False, True
     return False, False, False

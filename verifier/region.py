@@ -9,7 +9,14 @@ from typing import Final
 from bpfvm.isa.word import S32_MAX, S32_MIN, S64_MIN, U32_MAX, s32
 from verifier.env import Env
 from verifier.reg import RegState
-from verifier.reg_type import PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE, PTR_TO_PACKET, PTR_TO_PACKET_END, PTR_TO_PACKET_META, type_str
+from verifier.reg_type import (
+    PTR_TO_MAP_KEY,
+    PTR_TO_MAP_VALUE,
+    PTR_TO_PACKET,
+    PTR_TO_PACKET_END,
+    PTR_TO_PACKET_META,
+    type_str,
+)
 from verifier.rejection import EACCES
 
 MAX_VAR_OFF: Final = 1 << 29
@@ -51,7 +58,13 @@ def check_mem_region_access(env: Env, regno: int, off: int, size: int, mem_size:
     if num.umax >= MAX_VAR_OFF:
         env.reject(EACCES, f"R{regno} unbounded memory access, make sure to bounds check any such access")
     check_span(
-        env, regno, num.umax + off, size, mem_size, zero_ok, f"R{regno} max value is outside of the allowed memory range"
+        env,
+        regno,
+        num.umax + off,
+        size,
+        mem_size,
+        zero_ok,
+        f"R{regno} max value is outside of the allowed memory range",
     )
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""A rejection as a value: what was found, where, and the verifier state at that point. The log is one rendering of it."""
+"""A rejection as a value: what was found, where, and the verifier state at that point. The log is one rendering of
+it."""
 
 from __future__ import annotations
 
@@ -21,9 +22,9 @@ ENOTSUPP: Final = 524
 class Rejection(Exception):
     """The program is refused.
 
-    message: the deciding log line without its newline ("" when the kernel prints none); errno: positive; insn: slot index of
-    the instruction being looked at, None before the walk; state: the verifier state then, None before the walk;
-    unsupported: True when it is this verifier, not the kernel, that doesn't know what to do.
+    message: the deciding log line without its newline ("" when the kernel prints none); errno: positive; insn: slot
+    index of the instruction being looked at, None before the walk; state: the verifier state then, None before the
+    walk; unsupported: True when it is this verifier, not the kernel, that doesn't know what to do.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from bpfvm.btf import types as t
 from verifier.backtrack import mark_chain_precision
 from verifier.env import Env
-from verifier.reg_type import PTR_MAYBE_NULL, PTR_TO_BTF_ID, PTR_UNTRUSTED, SCALAR_VALUE, type_str
+from verifier.reg_type import BASE_TYPE_MASK, PTR_TO_BTF_ID, SCALAR_VALUE, type_str
 from verifier.region import check_ptr_off_reg
 from verifier.rejection import EINVAL
 from verifier.stack import is_null
@@ -39,10 +39,10 @@ def _returned_pointer(env: Env, proto: t.FuncProto) -> None:
     wanted = env.kernel_btf.resolve(proto.ret)
     assert isinstance(wanted, t.Ptr)
     target = env.kernel_btf.skip_mods(wanted.type)
-    if reg.type & ~(PTR_MAYBE_NULL | PTR_UNTRUSTED) & 0xFF == PTR_TO_BTF_ID and reg.ref_obj_id:
-        if reg.ptr.btf_id == target and reg.ptr.btf is env.kernel_btf:
-            check_ptr_off_reg(env, reg, 0)
-            return
+    object_ = reg.type & BASE_TYPE_MASK == PTR_TO_BTF_ID and reg.ref_obj_id
+    if object_ and reg.ptr.btf_id == target and reg.ptr.btf is env.kernel_btf:
+        check_ptr_off_reg(env, reg, 0)
+        return
     if reg.type != SCALAR_VALUE:
         env.reject(EINVAL, f"At program exit the register R0 is not a known value ({type_str(reg.type)})")
     mark_chain_precision(env, 0)

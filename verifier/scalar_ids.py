@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Scalars that share an id are known to be equal, or to differ by a constant; what is learnt of one is learnt of all.
 
-Source: kernel/bpf/verifier.c assign_scalar_id_before_mov, clear_scalar_id, collect_linked_regs, sync_linked_regs (6.18).
+Source: kernel/bpf/verifier.c assign_scalar_id_before_mov, clear_scalar_id, collect_linked_regs, sync_linked_regs
+(6.18).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Loops as strongly connected components, and the states that closed one of them.
 
-While a loop is being explored the precision marks of its states are incomplete; the states at which a path was pruned against
-one of them are kept, and marks are propagated through them until nothing changes once the loop is left.
+While a loop is being explored the precision marks of its states are incomplete; the states at which a path was pruned
+against one of them are kept, and marks are propagated through them until nothing changes once the loop is left.
 Source: kernel/bpf/verifier.c compute_scc, maybe_enter_scc, maybe_exit_scc, propagate_backedges (6.18).
 """
 

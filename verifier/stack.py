@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Stack slots: spills of any size, fills, plain bytes, variable offsets. kernel/bpf/verifier.c check_stack_read,
-check_stack_write, check_stack_range_initialized and what they call (6.18, privileged: uninitialised stack may be read)."""
+check_stack_write, check_stack_range_initialized and what they call (6.18, privileged: uninitialised stack may be
+read)."""
 
 from __future__ import annotations
 
@@ -114,7 +115,7 @@ def check_stack_access_within_bounds(
 
 
 def _mark_misc(kind: int) -> int:
-    return kind if kind == STACK_ZERO or kind == STACK_INVALID else STACK_MISC
+    return kind if kind in (STACK_ZERO, STACK_INVALID) else STACK_MISC
 
 
 def _spill(frame: Frame, spi: int, reg: RegState, size: int) -> None:
@@ -324,8 +325,8 @@ def check_stack_range_initialized(
 ) -> bool:
     """A helper gets the bytes, or a load with a variable offset takes some of them.
 
-    clobber: they may be overwritten; raw: they need not be initialised. True if the caller must do the writing byte by byte
-    (a raw buffer at a known offset).
+    clobber: they may be overwritten; raw: they need not be initialised. True if the caller must do the writing byte
+    by byte (a raw buffer at a known offset).
     """
     reg = env.frame.regs[regno]
     frame = frame_of(env, reg)
@@ -349,7 +350,7 @@ def check_stack_range_initialized(
         spi = slot_no >> 3
         slot = frame.stack[spi]
         kind = slot.types[slot_no & 7]
-        if kind == STACK_ZERO or kind == STACK_INVALID:
+        if kind in (STACK_ZERO, STACK_INVALID):
             if clobber:
                 kinds = bytearray(slot.types)
                 kinds[slot_no & 7] = STACK_MISC

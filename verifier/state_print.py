@@ -80,7 +80,8 @@ def _iter_text(reg: RegState) -> str:
 
 
 def print_insn_state(env: Env, state: VerifierState) -> None:
-    """The state after an instruction: behind the instruction's text if that was the last thing written, else on its own."""
+    """The state after an instruction: behind the instruction's text if that was the last thing written, else on its
+    own."""
     log = env.log
     if env.prev_log_pos and env.prev_log_pos == log.pos:
         log.reset(env.prev_log_pos - 1)

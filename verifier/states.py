@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What the verifier knows at one point of one path: registers, stack slots, references, frames.
 
-Registers and stack slots are immutable and shared between states; a state is a handful of lists of them, so copying one is
-copying short lists. Source: include/linux/bpf_verifier.h (6.18): bpf_verifier_state, bpf_func_state, bpf_stack_state,
-bpf_reference_state, bpf_jmp_history_entry.
+Registers and stack slots are immutable and shared between states; a state is a handful of lists of them, so copying
+one is copying short lists. Source: include/linux/bpf_verifier.h (6.18): bpf_verifier_state, bpf_func_state,
+bpf_stack_state, bpf_reference_state, bpf_jmp_history_entry.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ REF_LOCK: Final = 8
 
 @final
 class StackSlot:
-    """Eight bytes of stack. types[i] tells about the byte i below the slot's top (types[7] is the lowest address); reg is
-    what was spilled if types[7] is STACK_SPILL. Immutable."""
+    """Eight bytes of stack. types[i] tells about the byte i below the slot's top (types[7] is the lowest address);
+    reg is what was spilled if types[7] is STACK_SPILL. Immutable."""
 
     __slots__ = ("reg", "types")
 
@@ -59,7 +59,8 @@ EMPTY_SLOT: Final = StackSlot(bytes(8), NOT_INITIALIZED)
 
 
 class Ref(NamedTuple):
-    """An acquired reference (kind REF_PTR), interrupt flag (REF_IRQ) or lock (REF_LOCK); insn: where it was acquired."""
+    """An acquired reference (kind REF_PTR), interrupt flag (REF_IRQ) or lock (REF_LOCK); insn: where it was
+    acquired."""
 
     kind: int
     id: int
@@ -119,8 +120,8 @@ class Frame:
 class History:
     """One entry of a state's instruction history, kept for backtracking.
 
-    idx, prev_idx: slot executed and the one before it; spi: stack slot accessed or -1, in frame `frame`; dst_fp, src_fp: the
-    operand was a stack pointer; linked: (frame, is_reg, number) of scalars known to be related at a branch.
+    idx, prev_idx: slot executed and the one before it; spi: stack slot accessed or -1, in frame `frame`; dst_fp,
+    src_fp: the operand was a stack pointer; linked: (frame, is_reg, number) of scalars known to be related at a branch.
     """
 
     __slots__ = ("dst_fp", "frame", "idx", "linked", "prev_idx", "spi", "src_fp")
@@ -137,7 +138,8 @@ class History:
 
 @final
 class VerifierState:
-    """All of it. Explored states form a tree through `parent`; `branches` counts the paths through a state still open."""
+    """All of it. Explored states form a tree through `parent`; `branches` counts the paths through a state still
+    open."""
 
     __slots__ = (
         "active_irq_id",

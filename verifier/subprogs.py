@@ -60,8 +60,8 @@ def _reject_args(env: Env, sub: Subprog, errno: int, message: str) -> None:
 
 
 def function_args(env: Env, index: int) -> tuple[ArgInfo, ...]:
-    """The arguments of a function by its BTF. Raises Rejection for a global function that can't be checked, BadInput for a
-    static one."""
+    """The arguments of a function by its BTF. Raises Rejection for a global function that can't be checked, BadInput
+    for a static one."""
     sub = env.subprogs[index]
     if sub.args is not None:
         return sub.args
@@ -104,7 +104,7 @@ def _arg(env: Env, sub: Subprog, i: int, param: t.Param) -> ArgInfo:
             try:
                 return ArgInfo("mem", btf.size_of(target_id), True)
             except BadInput:
-                what = f"'{target.kind_name} {target.name}'"
+                what = "'UNKNOWN '" if isinstance(target, t.Void) else f"'{target.kind_name} {target.name}'"
                 _reject_args(env, sub, EINVAL, f"arg#{i} reference type({what}) size cannot be determined: -22")
     _reject_args(env, sub, EINVAL, f"Arg#{i} type {found.kind_name} in {sub.name}() is not supported yet.")
     return ArgInfo("scalar")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """One abstract function per operation name of the instruction table: what it does to the verifier state.
 
-Each takes (env, insn, op), where `op` is the table's row, and returns the next instruction to look at, or EXIT (the path ends),
-or RETURNED (an inner function returned; `env.insn_idx` is set).
+Each takes (env, insn, op), where `op` is the table's row, and returns the next instruction to look at, or EXIT (the
+path ends), or RETURNED (an inner function returned; `env.insn_idx` is set).
 """
 
 from __future__ import annotations

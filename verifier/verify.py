@@ -32,8 +32,8 @@ from verifier.walk import COMPLEXITY_LIMIT_INSNS, check_function
 
 @dataclass(frozen=True, slots=True)
 class VerifierEnv:
-    """What a program is verified against: the kernel's BTF, a kernel profile, the registered struct_ops types; and the load
-    flags BPF_F_STRICT_ALIGNMENT and BPF_F_TEST_STATE_FREQ."""
+    """What a program is verified against: the kernel's BTF, a kernel profile, the registered struct_ops types; and
+    the load flags BPF_F_STRICT_ALIGNMENT and BPF_F_TEST_STATE_FREQ."""
 
     kernel_btf: Btf
     profile: KernelProfile = PROFILES["6.18"]
@@ -97,7 +97,7 @@ def _phases(run: Env, types: StructOpsTypes | None) -> None:
     compute_live_registers(run)
     run.back_steps = back_steps(run.insns)
     for i, insn in enumerate(run.insns):
-        run.is_store[i] = insn.code & 7 in (2, 3)
+        run.is_store[i] = insn.code & 7 in (2, 3) or run.calls_callback[i]
     check_function(run, 0)
     _global_functions(run)
     check_max_stack_depth(run)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Widening: numbers that differ between two rounds of a loop and don't matter are forgotten, so that the loop converges.
+"""Widening: numbers that differ between two rounds of a loop and don't matter are forgotten, so that the loop
+converges.
 
 Source: kernel/bpf/verifier.c find_prev_entry, widen_imprecise_scalars, maybe_widen_reg (6.18).
 """

@@ -38,7 +38,7 @@ def _mm_users(stage: Stage) -> dict[str, int]:
 
 
 def _alive(stage: Stage) -> dict[str, bool]:
-    return dict.fromkeys(stage.pids, False) | {task.name: task.alive for task in stage.thp.tasks}
+    return dict.fromkeys(stage.pids, False) | {task.name: not task.zombie for task in stage.thp.tasks}
 
 
 def _stats(stage: Stage) -> dict[str, int]:

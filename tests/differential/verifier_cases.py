@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Programs for the differential test of the verifier: every check has one that passes it and one that does not.
 
-A case is (name, program type, maps, text); text is assembler with `/` between instructions, or a tuple of raw instructions
-(code, dst, src, off, imm). `kcall NAME` calls a kernel function, `{struct.field}` is the offset of a field.
+A case's text is assembler with `/` between instructions, or a tuple of raw instructions (code, dst, src, off, imm).
+`kcall NAME` calls a kernel function, `{struct.field}` is the offset of a field.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Random programs for the verifier: numbers, branches (a few backward), stack of all sizes, map values, variable offsets."""
+"""Random programs for the verifier: numbers, branches (a few backward), stack, map values, variable offsets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Final
 
 from bpfvm.isa.insn import Insn
 
-ALU: Final = {
-    **{"add": 0x00, "sub": 0x10, "mul": 0x20, "div": 0x30, "or": 0x40, "and": 0x50, "lsh": 0x60, "rsh": 0x70},
-    **{"mod": 0x90, "xor": 0xA0, "mov": 0xB0, "arsh": 0xC0},
-}
+ALU: Final = dict(
+    zip(
+        ["add", "sub", "mul", "div", "or", "and", "lsh", "rsh", "mod", "xor", "mov", "arsh"],
+        (*range(0, 0x80, 0x10), *range(0x90, 0xD0, 0x10)),
+        strict=True,
+    )
+)
 JUMPS: Final = (0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0xA0, 0xB0, 0xC0, 0xD0)
 IMMS: Final = (0, 1, 2, 7, -1, 255, 1000, 0x7FFFFFFF, -0x80000000)
 SIZES: Final = ((0x18, 8), (0x18, 8), (0x00, 4), (0x08, 2), (0x10, 1))

@@ -115,6 +115,16 @@ def normal(log: str) -> str:
     return re.sub(" +;", " ;", _ADDRESS.sub("= ADDRESS", log))
 
 
+def _kernel_maps(maps: Sequence[MapSpec]) -> list[ko.MapSpec]:
+    return [ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags) for m in maps]
+
+
+def steps(insns: tuple[Insn, ...], prog_type: str, maps: Sequence[MapSpec]) -> int:
+    """How many instructions the kernel's verifier looks at."""
+    kernel = ko.verify(encode(insns), prog_type, maps=_kernel_maps(maps), log_level=4)
+    return int(kernel.stats.get("processed", 0))
+
+
 def both(
     insns: tuple[Insn, ...],
     prog_type: str,
@@ -133,7 +143,7 @@ def both(
     kernel = ko.verify(
         encode(insns),
         prog_type,
-        maps=[ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags) for m in maps],
+        maps=_kernel_maps(maps),
         log_level=level,
         flags=flags,
         **struct_ops,
