@@ -30,6 +30,15 @@ class LoadedObject:
     images: dict[str, Image] = field(default_factory=dict)
     struct_ops: dict[str, BpfMap] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    prog_fds: dict[str, int] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """bpf_object__close: the descriptors of programs and struct_ops maps. Links and registered maps live on."""
+        for instance in self.struct_ops.values():
+            instance.close()
+        for fd in self.prog_fds.values():
+            self.session.syscalls.close(fd)
+        self.prog_fds.clear()
 
     def attach(self, map_name: str) -> Link:
         """Populate a struct_ops map and register it. Raises SyscallError with the errno of whatever refused."""

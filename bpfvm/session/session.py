@@ -151,13 +151,12 @@ class Session:
             instance = BpfMap(map_plan, self.syscalls)
             instance.create()
             loaded.struct_ops[name] = instance
-        prog_fds = self._load_programs(loaded, plan, log_level)
+        self._load_programs(loaded, plan, log_level)
         for instance in loaded.struct_ops.values():
-            instance.set_programs(prog_fds)
+            instance.set_programs(loaded.prog_fds)
         return loaded
 
-    def _load_programs(self, loaded: LoadedObject, plan: LoadPlan, log_level: int) -> dict[str, int]:
-        fds: dict[str, int] = {}
+    def _load_programs(self, loaded: LoadedObject, plan: LoadPlan, log_level: int) -> None:
         for name, prog in loaded.spec.programs.items():
             wanted = name in plan.autoload if prog.prog_type == "struct_ops" else prog.autoload
             if not wanted:
@@ -177,8 +176,7 @@ class Session:
                 sleepable=prog.sleepable,
                 image=image,
             )
-            fds[name] = self.kernel.fds.install(handle)
-        return fds
+            loaded.prog_fds[name] = self.kernel.fds.install(handle)
 
     def _place(self, loaded: LoadedObject, verified: VerifiedProgram) -> Image:
         """Resolve map, variable and function references to addresses."""
