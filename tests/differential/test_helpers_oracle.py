@@ -129,11 +129,12 @@ def update(value: int, src: int, flags: int) -> bytes:
     return imm64(1, value, src) + fp(2, KEY) + fp(3, VALUE) + mov(4, flags) + call("map_update_elem")
 
 
-@pytest.mark.parametrize("kind", ["hash", "lru_hash", "percpu_hash", "array", "percpu_array"])
-@pytest.mark.parametrize("no_prealloc", [0, 1])
+PREALLOCATED = [(kind, 0) for kind in ("hash", "lru_hash", "percpu_hash", "array", "percpu_array")]
+ON_DEMAND = [(kind, 1) for kind in ("hash", "percpu_hash")]  # BPF_F_NO_PREALLOC: plain hash tables only
+
+
+@pytest.mark.parametrize(("kind", "no_prealloc"), PREALLOCATED + ON_DEMAND)
 def test_a_pointer_to_a_replaced_value_shows_the_same(kind: str, no_prealloc: int) -> None:
-    if no_prealloc and kind not in ("hash", "percpu_hash"):
-        pytest.skip("only plain hash tables can do without preallocation")
     spec = MapSpec("m", kind, 4, 8, 64, no_prealloc)
 
     def build(value: int, src: int) -> bytes:
