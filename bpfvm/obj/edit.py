@@ -60,6 +60,9 @@ def _funcs(spec: ObjectSpec, funcs: dict[str, str], member: str, value: object) 
 def _stored(btf: Btf, data: bytes, place: Place, value: object, what: str) -> bytes:
     """``data`` with ``value`` at ``place``."""
     size = btf.size_of(place.type)
+    bits = place.bitfield_size or 8 * size
+    if bits == 0 or place.bit_offset + bits > 8 * len(data):
+        raise BadInput(f"{what} has {bits} bits at bit {place.bit_offset}, outside of the {len(data)} bytes there are")
     if isinstance(value, bytes) and not place.bitfield_size:
         if len(value) > size:
             raise UsageError(f"{what} has {size} bytes, not {len(value)}")
@@ -70,7 +73,6 @@ def _stored(btf: Btf, data: bytes, place: Place, value: object, what: str) -> by
     found = btf.resolve(place.type)
     if not isinstance(found, (t.Int, t.Enum, t.Ptr)):
         raise UsageError(f"{what} is a {found.kind_name.lower()}: give its {size} bytes, or set a part of it")
-    bits = place.bitfield_size or 8 * size
     signed = isinstance(found, (t.Int, t.Enum)) and found.signed
     low, high = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
     if not low <= value < high:
