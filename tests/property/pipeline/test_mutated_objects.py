@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Shipped objects with a few bytes changed go the whole way: open, load, attach, fault. Only typed errors may come out."""
+"""Shipped objects with a few bytes changed go the whole way: open, load, attach, fault. Only typed errors come out."""
 
 from __future__ import annotations
 
