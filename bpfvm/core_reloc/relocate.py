@@ -54,18 +54,32 @@ class CoreResult:
         return replace(self, insn=self.insn + base) if base else self
 
 
+Narrowed = dict[int, list[int]]
+"""Local root type → the kernel's types that still stand for it: those that fitted every access so far. One type of a
+program can't be two of the kernel's, so what one relocation excludes stays excluded (bpf_core_calc_relo_insn)."""
+
+
 def relocate(
-    who: str, insns: list[Insn], slot: int, kind: int, type_id: int, access: str, local: Btf, kernel: Btf
+    who: str,
+    insns: list[Insn],
+    slot: int,
+    kind: int,
+    type_id: int,
+    access: str,
+    local: Btf,
+    kernel: Btf,
+    narrowed: Narrowed | None = None,
 ) -> CoreResult:
     """Patch ``insns[slot]`` in place. A field that the kernel lacks poisons it; ``who`` begins messages.
 
-    Raises BadInput for a malformed record, an ambiguous answer or an instruction that can't hold it.
+    ``narrowed`` is kept by the caller for all relocations of a program. Raises BadInput for a malformed record, an
+    ambiguous answer or an instruction that can't hold it.
     """
     if not 0 <= slot < len(insns):
         raise BadInput(f"{who}: insn #{slot} is outside of the program", section=".BTF.ext")
     try:
         spec = parse_spec(local, kind, type_id, access)
-        return _relocate(who, insns, slot, spec, kernel)
+        return _relocate(who, insns, slot, spec, kernel, {} if narrowed is None else narrowed)
     except BadInput as error:
         if not error.message.startswith(who):
             named = local.name_of(type_id) if 0 <= type_id < len(local) else ""
@@ -74,7 +88,7 @@ def relocate(
         raise
 
 
-def _relocate(who: str, insns: list[Insn], slot: int, spec: Spec, kernel: Btf) -> CoreResult:
+def _relocate(who: str, insns: list[Insn], slot: int, spec: Spec, kernel: Btf, narrowed: Narrowed) -> CoreResult:
     before = insns[slot]
     old = value_of(spec, spec.kind)
     assert old is not None  # a spec always has a value
@@ -82,7 +96,7 @@ def _relocate(who: str, insns: list[Insn], slot: int, spec: Spec, kernel: Btf) -
     new: Value | None = old
     found: Spec | None = spec
     if spec.kind != kinds.TYPE_ID_LOCAL:
-        new, found = _resolve(spec, kernel, tried)
+        new, found = _resolve(spec, kernel, tried, narrowed)
     reason = ""
     if new is None:
         poison(insns, slot)
@@ -98,13 +112,15 @@ def _relocate(who: str, insns: list[Insn], slot: int, spec: Spec, kernel: Btf) -
     )
 
 
-def _resolve(spec: Spec, kernel: Btf, tried: list[Candidate]) -> tuple[Value | None, Spec | None]:
+def _resolve(spec: Spec, kernel: Btf, tried: list[Candidate], narrowed: Narrowed) -> tuple[Value | None, Spec | None]:
     """The value that all matching candidates agree on, and the first of them; without any, the value for "missing"."""
     if not spec.btf.name_of(spec.root):
         raise BadInput(f"<{kinds.kind_name(spec.kind)}> ({spec.kind}) relocation doesn't support anonymous types")
     agreed: Value | None = None
     first: Spec | None = None
-    for type_id in candidates(spec.btf, spec.root, kernel):
+    if spec.root not in narrowed:
+        narrowed[spec.root] = list(candidates(spec.btf, spec.root, kernel))
+    for type_id in narrowed[spec.root]:
         found = match_spec(spec, kernel, type_id)
         plain = f"[{type_id}] {kernel.type(type_id).kind_name.lower()} {kernel.name_of(type_id)}"
         tried.append(Candidate(type_id, plain if found is None else str(found), found is not None))
@@ -118,7 +134,10 @@ def _resolve(spec: Spec, kernel: Btf, tried: list[Candidate]) -> tuple[Value | N
             raise BadInput(f"field offset ambiguity: {found.bit_offset} != {first.bit_offset}")
         elif value.number != agreed.number:
             raise BadInput(f"relocation decision ambiguity: success {value.number} != success {agreed.number}")
-    return (agreed, first) if first is not None else (value_of(None, spec.kind), None)
+    if first is None:
+        return value_of(None, spec.kind), None
+    narrowed[spec.root] = [each.type_id for each in tried if each.matches]
+    return agreed, first
 
 
 def _may_resize(local: Spec, old: Value, found: Spec | None, new: Value) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from bpfvm.btf import Btf
 from bpfvm.core_reloc import CoreResult, relocate
+from bpfvm.core_reloc.relocate import Narrowed
 from bpfvm.errors import BadInput, UsageError
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.opcodes import (
@@ -37,6 +38,7 @@ def link_program(
     attach_btf_id: int = 0,
     expected_attach_type: int | None = None,
     maps: dict[str, MapSpec] | None = None,
+    core_btf: Btf | None = None,
 ) -> Program:
     """Link and relocate ``prog_name`` against a kernel.
 
@@ -53,7 +55,7 @@ def link_program(
         text = f"prog '{main.name}': missing BPF prog type, check ELF section name '{main.section}'"
         raise BadInput(text, path=spec.path, section=main.section)
     try:
-        linker = _Linker(spec, kernel_btf, maps or {})
+        linker = _Linker(spec, kernel_btf, maps or {}, core_btf)
         linker.add_all(main)
         linker.relocate()
         attach = attach_btf_id or attach_id(main, kernel_btf)
@@ -68,9 +70,11 @@ def link_program(
 class _Linker:
     """One program while it is put together; slots count from the start of the main program."""
 
-    def __init__(self, spec: ObjectSpec, kernel: Btf, maps: dict[str, MapSpec]) -> None:
+    def __init__(self, spec: ObjectSpec, kernel: Btf, maps: dict[str, MapSpec], core_btf: Btf | None = None) -> None:
         self.spec = spec
         self.kernel = kernel
+        self.core_btf = core_btf or kernel
+        self.narrowed: Narrowed = {}
         self.replaced = maps
         self.insns: list[Insn] = []
         self.relocs: list[tuple[int, Reloc]] = []
@@ -126,7 +130,8 @@ class _Linker:
         for number, relo in enumerate(prog.core_relos):
             assert self.spec.btf is not None  # CO-RE records are only read with BTF
             who = f"prog '{prog.name}': relo #{number}"
-            result = relocate(who, insns, relo.insn, relo.kind, relo.type_id, relo.access, self.spec.btf, self.kernel)
+            asked = (relo.insn, relo.kind, relo.type_id, relo.access)
+            result = relocate(who, insns, *asked, self.spec.btf, self.core_btf, self.narrowed)
             self.core.append(result.moved(base))
             if result.poisoned:
                 self.poison[base + relo.insn] = result.local

@@ -208,3 +208,15 @@ def test_instructions_that_hold_something_else(insn: Insn, text: str) -> None:
     btf = builder.build()
     with pytest.raises(BadInput, match=text):
         relocate("prog 'x': relo #0", [insn], 0, 0, struct, "0:1", btf, btf)
+
+
+def test_a_candidate_once_excluded_stays_excluded() -> None:
+    """One flavour has ``a``, the other ``b``: no single type of the kernel can stand for the local one."""
+    local = FLAGS + "struct part { int a; int b; } PAI;"
+    body = f'{local} SEC("tc") u64 f(struct part *s) {{ return FIELD(s->a, BYTE_OFFSET) + FIELD(s->b, BYTE_OFFSET); }}'
+    kernel = "struct part___1 { long x; int a; } v1; struct part___2 { long x, y; int b; } v2;"
+    section = read_elf(compile_c(kernel).read_bytes(), "kernel").section(".BTF")
+    assert section is not None
+    spec = open_object(compile_c(body))
+    results = explain_core(spec, "f", Btf.parse(bytes(section.data)))
+    assert [(each.path, each.verdict) for each in results] == [("part.a", "relocated"), ("part.b", "poisoned")]
