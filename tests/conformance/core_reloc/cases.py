@@ -28,7 +28,7 @@ IN, OUT, SKIP, PID_TGID = 0, 256, 512, 520
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row. ``btf`` None: relocate against the running kernel. ``setup_failed``: the table itself couldn't be made."""
+    """One row. ``btf`` None: relocate against the running kernel. ``setup_failed``: its row couldn't be completed."""
 
     name: str
     object: str
@@ -55,11 +55,8 @@ def read_cases(corpus: Corpus) -> list[Case]:
     selftests = corpus.selftests
     includes = [HERE / "stubs", selftests, corpus.tree / "tools/include"]
     source = selftests / "prog_tests/core_reloc.c"
-    subprocess.run(
-        ["cc", "-w", "-O1", *(f"-I{path}" for path in includes), f'-DCORE_RELOC_C="{source}"', str(HERE / "dump.c")]
-        + ["-o", str(program), "-lbpf"],
-        check=True,
-    )
+    flags = ["-w", "-O1", *(f"-I{path}" for path in includes), f'-DCORE_RELOC_C="{source}"']
+    subprocess.run(["cc", *flags, str(HERE / "dump.c"), "-o", str(program), "-lbpf"], check=True)
     lines = subprocess.run([program], cwd=corpus.objects, capture_output=True, text=True, check=True).stdout
     return [Case(**json.loads(line)) for line in lines.splitlines()]
 
