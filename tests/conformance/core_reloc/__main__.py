@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""``python -m tests.conformance.core_reloc``: every CO-RE case of the kernel tree, a line each; exit 1 if one differs."""
+"""``python -m tests.conformance.core_reloc``: the kernel tree's CO-RE cases, a line each; exit 1 if one differs."""
 
 from __future__ import annotations
 
