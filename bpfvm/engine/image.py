@@ -6,7 +6,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bpfvm.errors import UsageError
 from bpfvm.isa.insn import Insn
@@ -20,7 +20,9 @@ from bpfvm.isa.opcodes import (
     LD_IMM64,
 )
 from bpfvm.isa.word import s32, u64
-from bpfvm.obj.model import LineInfo, VerifiedProgram
+
+if TYPE_CHECKING:
+    from bpfvm.obj.model import LineInfo, VerifiedProgram
 
 CALLBACK_BASE: Final = 0xFFFF_FFFF_C000_0000
 """Handles of callbacks count from here, 8 per slot: they look like code addresses and no data is there."""

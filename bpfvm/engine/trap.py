@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.errors import BpfvmError, Trap
-from bpfvm.isa.disasm import disasm, pseudo_imm64
 
 if TYPE_CHECKING:
     from bpfvm.engine.image import Image
@@ -26,6 +25,8 @@ class Unsupported(Fault):
 
 def trap_at(image: Image, slot: int, why: BpfvmError) -> Trap:
     """The Trap for `why` at `slot` of `image`; says so when that must not happen because the image was verified."""
+    from bpfvm.isa.disasm import disasm, pseudo_imm64  # here, because a run without a trap does without it
+
     reason = str(why)
     if image.verified and not isinstance(why, Unsupported):
         reason = f"{reason} ({SOUNDNESS})"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import sys
 
@@ -32,4 +31,6 @@ def zero(mapping: mmap.mmap, start: int, size: int) -> None:
 
 def host_address(mapping: mmap.mmap) -> int:
     """Where the mapping lies in this process (for compiled code). Valid while the mapping is referenced."""
+    import ctypes  # here, because only engines that generate code need it, and the others start sooner without
+
     return ctypes.addressof(ctypes.c_char.from_buffer(mapping))

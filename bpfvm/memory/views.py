@@ -9,7 +9,7 @@ from typing import Any
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
 from bpfvm.errors import UsageError
-from bpfvm.memory.layout import Field, Layout, element, layout, offset_of
+from bpfvm.memory.layouts import Field, Layout, element, layout, offset_of
 from bpfvm.memory.memory import Memory
 
 

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from bpfvm.btf import Btf
+from bpfvm.engine.choose import make_engine
 from bpfvm.engine.image import Image, link_image
-from bpfvm.engine.interp import Interpreter
 from bpfvm.errors import KernelReport, Rejected, UsageError
 from bpfvm.events import Observer, Sink
 from bpfvm.memory import Memory
@@ -27,7 +27,6 @@ from bpfvm.struct_ops.kernel import Kernel
 from bpfvm.struct_ops.load import LoadPlan, plan_struct_ops
 from bpfvm.struct_ops.syscall import Syscalls
 
-ENGINES = ("auto", "interp")
 CHECKERS = ("off", "list", "kasan")
 REPORTS = ("raise", "record")
 
@@ -36,10 +35,10 @@ class Session:
     """An emulated kernel with the mm subsystem, into which objects are loaded.
 
     ``kernel``: verifier profile ("6.12", "6.18", "6.18+mm-trust"); ``thp``: BPF-THP revision ("v11", "v12", "fixed");
-    ``engine``: "auto" or "interp"; ``checker``: "off", "list" or "kasan"; the same ``seed`` gives the same run, byte
-    for byte. ``reports``: a report of the memory checker is raised, or recorded for ``take_reports`` while the kernel
-    goes on, as a real one would. More keyword arguments go to the subsystem (sysfs, memory_mb, patches …).
-    Raises UsageError.
+    ``engine``: "auto" (the portable fast one), "interp", "fast" or "jit"; ``checker``: "off", "list" or "kasan"; the
+    same ``seed`` gives the same run, byte for byte. ``reports``: a report of the memory checker is raised, or recorded
+    for ``take_reports`` while the kernel goes on, as a real one would. More keyword arguments go to the subsystem
+    (sysfs, memory_mb, patches …). Raises UsageError.
     """
 
     def __init__(
@@ -54,8 +53,6 @@ class Session:
     ) -> None:
         import verifier
 
-        if engine not in ENGINES:
-            raise UsageError(f"engine `{engine}`; there are {', '.join(ENGINES)}")
         if checker not in CHECKERS:
             raise UsageError(f"checker `{checker}`; there are {', '.join(CHECKERS)}")
         subsystem = find_subsystem("thp")
@@ -68,7 +65,7 @@ class Session:
         self.sink = Sink()
         self.runtime = Runtime(self.memory, self.btf, seed=seed, sink=self.sink)
         self.kernel = Kernel(self.memory, self.btf, self.runtime, self.sink, checker)
-        self.interpreter = Interpreter(self.memory, self.runtime, tail_calls=self.runtime.tail_target)
+        self.interpreter = make_engine(engine, self.memory, self.runtime, tail_calls=self.runtime.tail_target)
         self.syscalls = Syscalls(self.kernel, self.kernel.fds)
         self._reports: list[KernelReport] = []
         if reports == "record":

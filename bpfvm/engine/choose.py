@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Engines by name. Each is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bpfvm.errors import UsageError
+
+if TYPE_CHECKING:
+    from bpfvm.engine.image import Image
+    from bpfvm.engine.interp import OnInsn
+    from bpfvm.engine.services import CallFrame, EngineMemory, Packet, Services, TailCalls
+
+
+class Engine(Protocol):
+    """What all engines have in common; `bpfvm.engine.interp.Interpreter` says what it means."""
+
+    services: Services
+    packet: Packet | None
+    tail_calls: TailCalls | None
+    on_insn: OnInsn | None
+    may_goto_budget: int
+
+    @property
+    def frame(self) -> CallFrame: ...
+
+    def run(self, image: Image, ctx: int, *, fuel: int | None = None) -> int: ...
+
+    def call_func(self, image: Image, handle: int, args: Sequence[int]) -> int: ...
+
+
+_CLASSES: Final = {
+    "interp": ("bpfvm.engine.interp", "Interpreter"),
+    "fast": ("bpfvm.engine.fast", "FastEngine"),
+    "jit": ("bpfvm.engine.jit", "JitEngine"),
+}
+ENGINES: Final = ("auto", *_CLASSES)
+AUTO: Final = "fast"
+"""What `auto` stands for."""
+
+
+def engine_class(name: str) -> Callable[..., Engine]:
+    """The class of engine `name`. Raises UsageError if there is none, or what it needs is not installed."""
+    if name not in ENGINES:
+        raise UsageError(f"engine `{name}`; there are {', '.join(ENGINES)}")
+    module, attribute = _CLASSES[AUTO if name == "auto" else name]
+    try:
+        found: Callable[..., Engine] = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as missing:
+        raise UsageError(f"engine `{name}` needs {missing.name}: pip install 'bpfvm[{name}]'") from missing
+    return found
+
+
+def make_engine(
+    name: str,
+    memory: EngineMemory,
+    services: Services,
+    *,
+    packet: Packet | None = None,
+    tail_calls: TailCalls | None = None,
+) -> Engine:
+    """A new engine; arguments as there. Raises UsageError as engine_class does."""
+    return engine_class(name)(memory, services, packet=packet, tail_calls=tail_calls)
