@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A function of an image as a function in LLVM assembly.
+
+Its shape: `{i64, i1} @f<slot>(ptr state, i64 fp, i64 r1..r5)` gives r0 and whether to give up because Python
+has raised. fp is the end of the frame in emulated memory, also when the stack is kept elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from bpfvm.engine.jit.body import FIXED, RARE, STATE, Body, const
+from bpfvm.engine.jit.build import Build
+from bpfvm.engine.jit.flow import Function, next_slots
+from bpfvm.engine.jit.stack import FP, in_frame
+from bpfvm.engine.jit.state import Slot, Why
+from bpfvm.isa.insn import Insn
+from bpfvm.isa.opcodes import MAX_BPF_REG, MAX_BPF_STACK
+from bpfvm.isa.table import Op, op_of
+from bpfvm.memory import Memory
+from bpfvm.memory.fault import PAGE_SIZE
+
+FIRST: Final = Memory.BASE + PAGE_SIZE
+"""The first emulated address that may be touched."""
+SIZES: Final = (1, 2, 4, 8)
+RESULT: Final = "{ i64, i1 }"
+REG_NAMES: Final = (*(f"%r{reg}" for reg in range(MAX_BPF_REG)), "%budget")
+STACK_PTR: Final = "%stack"
+
+Write = Callable[["Emitter", int, Op, Insn], None]
+"""(emitter, slot, operation, instruction): writes one instruction"""
+
+
+class Emitter:
+    """Writes one function. `operations` has what writes each operation, by name."""
+
+    __slots__ = ("_forbidden", "_operations", "body", "build", "function", "private")
+
+    def __init__(self, build: Build, function: Function, operations: dict[str, Write]) -> None:
+        self.body = Body()
+        self.build = build
+        self.function = function
+        self.private = function.start in build.private
+        self._operations = operations
+        self._forbidden: list[tuple[str, str, int]] = []
+
+    def text(self) -> str:
+        """The whole function."""
+        self._entry()
+        for leader, slots in self.function.blocks.items():
+            self._block(leader, slots)
+        self._ends()
+        args = ", ".join(f"i64 %a{reg}" for reg in range(1, 6))
+        head = f"define internal {RESULT} @f{self.function.start}(ptr %state, i64 %fp, {args}) {{"
+        return "\n".join([head, *self.body.lines, "}"])
+
+    # --- entry and ends ---------------------------------------------------------------------------------------------
+    def _entry(self) -> None:
+        body, fuel = self.body, self.build.wanted.fuel
+        body.place("entry")
+        for word in (*REG_NAMES, *(f"%bound{size}" for size in SIZES), *["%fuel"] * fuel):
+            body.do(f"{word} = alloca i64")
+        if self.private:
+            body.do(f"{STACK_PTR} = alloca [{MAX_BPF_STACK} x i8], align 16")
+        for reg in range(MAX_BPF_REG):
+            value = f"%a{reg}" if 1 <= reg <= 5 else "%fp" if reg == FP else "0"
+            body.do(f"store i64 {value}, ptr %r{reg}")
+        body.do(f"store i64 {body.fixed(Slot.BUDGET)}, ptr %budget")
+        body.do(f"%host = load ptr, ptr {body.word_at(Slot.HOST)}, {FIXED}")
+        self.resume(loud=True)
+        if self.function.start == 0 and not self.build.image.verified:
+            self._registers_of_tail_call()
+        body.do(f"br label %b{self.function.start}")
+
+    def _registers_of_tail_call(self) -> None:
+        """An unverified program may look at all registers of the one that made a tail call to it."""
+        body = self.body
+        take, on = body.label(), body.label()
+        body.branch(body.new(f"icmp ne i64 {body.word(Slot.RESUMED)}, 0"), take, on, RARE)
+        body.place(take)
+        body.set_word(Slot.RESUMED, "0")
+        for index, name in enumerate(REG_NAMES):
+            body.do(f"store i64 {body.word(Slot.REGS + index)}, ptr {name}")
+        body.do(f"br label %{on}")
+        body.place(on)
+
+    def _ends(self) -> None:
+        """Where forbidden accesses go, and where the function gives up."""
+        body = self.body
+        if self._forbidden:
+            body.place("trap")
+            offset = body.new("phi i64 " + ", ".join(f"[ {at}, %{label} ]" for label, at, _ in self._forbidden))
+            slot = body.new("phi i64 " + ", ".join(f"[ {slot}, %{label} ]" for label, _, slot in self._forbidden))
+            self.stop(Why.OUTSIDE, slot, body.new(f"add i64 {offset}, {const(FIRST)}"))
+            body.do("br label %giveup")
+        body.place("giveup")
+        body.do(f"ret {RESULT} {{ i64 0, i1 true }}")
+
+    # --- blocks -----------------------------------------------------------------------------------------------------
+    def _block(self, leader: int, slots: list[int]) -> None:
+        body, following = self.body, list[int]()
+        body.start(f"b{leader}")
+        if self.build.wanted.fuel:
+            self._spend(leader, len(slots))
+        for slot in slots:
+            if slot in self.function.refused:
+                self.stop(Why.REFUSED, str(slot), "0")
+                body.do("br label %giveup")
+                return
+            following = self._instruction(slot)
+        if len(following) == 1:
+            self.go(following[0])
+
+    def _instruction(self, slot: int) -> list[int]:
+        """Write one; the slots that may follow."""
+        insn = self.build.image.insns[slot]
+        op = op_of(insn)
+        if op is None:
+            raise ValueError(f"slot {slot} has no operation")
+        self._operations[op.name](self, slot, op, insn)
+        return next_slots(self.build.image, slot, op)
+
+    def go(self, slot: int) -> None:
+        """Leave the block for the one that starts at `slot`."""
+        self.body.flush()
+        self.body.do(f"br label %b{slot}")
+
+    def _spend(self, leader: int, count: int) -> None:
+        """Take `count` instructions from the fuel; when they aren't there, Python runs what still may run."""
+        body = self.body
+        fuel = body.new("load i64, ptr %fuel")
+        short, on = body.label(), body.label()
+        body.branch(body.new(f"icmp slt i64 {fuel}, {count}"), short, on, RARE)
+        body.place(short)
+        body.do(f"store volatile i64 {fuel}, ptr {body.word_at(Slot.FUEL)}, {STATE}")
+        for reg in range(MAX_BPF_REG):
+            body.set_word(Slot.REGS + reg, body.new(f"load i64, ptr %r{reg}"))
+        body.new(f"call i64 {body.fixed(Slot.SPENT, 'ptr')}(i64 {leader})")
+        body.do("br label %giveup")
+        body.place(on)
+        body.do(f"store i64 {body.new(f'sub i64 {fuel}, {count}')}, ptr %fuel")
+
+    # --- around whatever may run Python or other frames -------------------------------------------------------------
+    def suspend(self) -> None:
+        """Write back what others look at."""
+        if self.build.wanted.fuel:
+            self.body.set_word(Slot.FUEL, self.body.new("load i64, ptr %fuel"))
+
+    def resume(self, *, loud: bool) -> None:
+        """Read again what others may have changed: the fuel and, if `loud`, how much emulated memory there is."""
+        body = self.body
+        if self.build.wanted.fuel:
+            body.do(f"store i64 {body.word(Slot.FUEL)}, ptr %fuel")
+        if not loud:
+            return
+        limit = body.word(Slot.LIMIT)
+        for size in SIZES:
+            body.do(f"store i64 {body.new(f'sub i64 {limit}, {size}')}, ptr %bound{size}")
+
+    def stop(self, why: int, slot: str, addr: str) -> str:
+        """Tell Python; the result is whether to give up (i64)."""
+        function = self.body.fixed(Slot.STOP, "ptr")
+        return self.body.new(f"call i64 {function}(i64 {why}, i64 {slot}, i64 {addr}) cold")
+
+    def unless_aborted(self) -> None:
+        """Go on only if Python hasn't raised."""
+        self.body.rarely(self.body.new(f"icmp ne i64 {self.body.word(Slot.ABORT)}, 0"), "giveup")
+
+    # --- addresses --------------------------------------------------------------------------------------------------
+    def address(self, slot: int, op: Op, insn: Insn, base: int) -> str:
+        """Host address of the access at `base` + off, checked as the build demands."""
+        if in_frame(insn, op) and not self.build.fp_written:
+            return self._frame_address(insn.off)
+        return self.checked(slot, self.offset(base, insn.off), op.size)
+
+    def offset(self, base: int, off: int) -> str:
+        """register + off, counted from the first address that may be touched."""
+        known = self.body.constant(base)
+        if known is not None:
+            return const(known + off - FIRST)
+        return self.body.new(f"add i64 {self.body.get(base)}, {const(off - FIRST)}")
+
+    def _frame_address(self, off: int) -> str:
+        if self.private:
+            return self.body.new(f"getelementptr i8, ptr {STACK_PTR}, i64 {MAX_BPF_STACK + off}")
+        return self.host(self.body.new(f"add i64 %fp, {const(off - FIRST)}"))
+
+    def host(self, offset: str) -> str:
+        """Host address of an offset."""
+        return self.body.new(f"getelementptr i8, ptr %host, i64 {offset}")
+
+    def outside(self, offset: str, size: int) -> str:
+        """Is there no memory for `size` bytes at `offset` (i1)?"""
+        bound = self.body.new(f"load i64, ptr %bound{size}")
+        return self.body.new(f"icmp ugt i64 {offset}, {bound}")
+
+    def checked(self, slot: int, offset: str, size: int) -> str:
+        """Host address of `size` bytes at `offset`, if they may be touched."""
+        body = self.body
+        outside = self.outside(offset, size)
+        self._forbidden.append((body.current, offset, slot))
+        body.rarely(outside, "trap")
+        if self.build.wanted.kasan:
+            self._ask_shadow(slot, offset, size)
+        return self.host(offset)
+
+    def _ask_shadow(self, slot: int, offset: str, size: int) -> None:
+        body = self.body
+        shadow = body.fixed(Slot.SHADOW, "ptr")
+        last = body.new(f"add i64 {offset}, {size - 1}")
+        codes = []
+        for at in (offset, last):
+            granule = body.new(f"getelementptr i8, ptr {shadow}, i64 {body.new(f'lshr i64 {at}, 3')}")
+            codes.append(body.new(f"load i8, ptr {granule}"))
+        ask, on = body.label(), body.label()
+        body.branch(body.new(f"icmp ne i8 {body.new(f'or i8 {codes[0]}, {codes[1]}')}, 0"), ask, on, RARE)
+        body.place(ask)
+        args = f"ptr %state, i64 {slot}, i64 {offset}, i64 {last}, i8 {codes[0]}, i8 {codes[1]}"
+        body.branch(body.new(f"call i1 @poisoned({args})"), "giveup", on, RARE)
+        body.place(on)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The one door to llvmlite, imported when first needed: LLVM assembly to object code, that to callable addresses."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable
+from functools import cache
+from importlib.util import find_spec
+from itertools import count
+from typing import Any, Literal
+
+from bpfvm.errors import InternalError, UsageError
+
+Tier = Literal["quick", "best"]
+TIERS: tuple[Tier, ...] = ("quick", "best")
+POINTER = ctypes.sizeof(ctypes.c_void_p)
+
+
+def available() -> bool:
+    """Is llvmlite installed, on a machine with 64-bit addresses?"""
+    return find_spec("llvmlite") is not None and POINTER == 8
+
+
+@cache
+def _binding() -> Any:
+    if not available():
+        raise UsageError("the compiler needs the package llvmlite: pip install 'bpfvm[jit]'")
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+@cache
+def _host() -> tuple[str, str]:
+    """Name of this CPU, and its features."""
+    llvm = _binding()
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+@cache
+def _machine(level: int) -> Any:
+    cpu, features = _host()
+    target = _binding().Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=cpu, features=features, opt=level, reloc="pic", codemodel="default", jit=True
+    )
+
+
+def identity() -> str:
+    """What object code depends on besides its source: versions and CPU."""
+    import llvmlite
+
+    llvm = _binding()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return f"{llvmlite.__version__} {version} {llvm.get_process_triple()} {' '.join(_host())}"
+
+
+def _parse(text: str) -> Any:
+    llvm = _binding()
+    try:
+        module = llvm.parse_assembly(text)
+        module.verify()
+    except RuntimeError as why:
+        raise InternalError(f"LLVM doesn't take our code: {why}") from why
+    return module
+
+
+def _optimise(module: Any, tier: Tier, machine: Any) -> None:
+    llvm = _binding()
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    if tier == "best":
+        passes = builder.getModulePassManager()
+    else:
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_sroa_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+    passes.run(module, builder)
+
+
+def compile_object(text: str, tier: Tier, *, large: bool = False) -> bytes:
+    """Object code for this machine. The quick tier spends even less on code generation when the program is `large`.
+
+    Raises InternalError when the assembly is wrong.
+    """
+    module, machine = _parse(text), _machine(2 if tier == "best" else 0 if large else 1)
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    _optimise(module, tier, machine)
+    return bytes(machine.emit_object(module))
+
+
+class Native:
+    """Object code in memory, as long as this lives. `addresses`: of its exported functions."""
+
+    __slots__ = ("_library", "addresses")
+    _jit: Any = None
+    _numbers = count()
+
+    def __init__(self, code: bytes, exports: Iterable[str]) -> None:
+        llvm = _binding()
+        if Native._jit is None:
+            Native._jit = llvm.create_lljit_compiler()
+        builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        names = sorted(exports)
+        for name in names:
+            builder.export_symbol(name)
+        try:
+            self._library = builder.link(Native._jit, f"bpf{next(Native._numbers)}")
+            self.addresses = {name: int(self._library[name]) for name in names}
+        except RuntimeError as why:
+            raise InternalError(f"LLVM can't load its own code: {why}") from why
