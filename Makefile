@@ -5,7 +5,9 @@ BIN    := $(VENV)/bin
 POLICY ?= bpf_progs/built/two_orders.bpf.o --set order_b=4 --sysfs hugepages-64kB=always
 JOBS   ?= 2
 
-.PHONY: help run test lint format progs conformance bench clean
+COUNT  ?= 10000
+
+.PHONY: help run test lint format progs conformance bench fuzz-engines clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +42,16 @@ lint: $(VENV)/.dev ## style, types, import directions
 format: $(VENV)/.dev ## put the sources into their one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+conformance: $(VENV)/.dev ## how far we agree with Linux, on the kernel tree's own tests (Debian packages: docs/conformance.md)
+	@$(BIN)/python -m tests.conformance.kernel --jobs $(JOBS)
+	@$(BIN)/python -m tests.conformance.core_reloc
+
+bench: $(VENV)/.dev ## measure the engines; writes build/bench.json
+	@$(BIN)/python -m bench
+
+fuzz-engines: $(VENV)/.dev ## COUNT verifiable and COUNT wild programs on all engines
+	@$(BIN)/python -m tests.property.engine.engines $(COUNT)
 
 progs: $(VENV)/.dev ## build the shipped BPF objects and the emulated kernel's BTF again
 	$(BIN)/python -m bpf_progs.build

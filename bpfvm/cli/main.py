@@ -20,6 +20,7 @@ _GROUPS = {
     "thp": ("bpfvm.cli.thp", "Run BPF-THP policies in the emulated mm."),
     "prog": ("bpfvm.cli.prog", "List, print, verify and run the programs of an object."),
     "btf": ("bpfvm.cli.btf", "Print BTF: an object's, a file's, the emulated kernel's."),
+    "bench": ("bpfvm.cli.bench", "Measure how fast the engines are."),
     "struct_ops": ("bpfvm.cli.struct_ops", "List, register and dump struct_ops maps."),
 }
 
