@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""One program through the loader and the verifier: what we say of it, as data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bpfvm.errors import BpfvmError
+from bpfvm.obj.link import link_program
+from bpfvm.obj.model import ObjectSpec, Program
+from bpfvm.obj.open import open_object
+from tests.conformance.kernel.kernel import attached, kconfig, kernel
+from tests.conformance.kernel.tags import FLAGS
+from verifier import VerifierEnv, check, profile
+from verifier.env import Env
+from verifier.rejection import Rejection
+
+UNSUPPORTED = re.compile(r"bpfvm verifier: (.*) is not supported yet")
+
+
+@dataclass(slots=True)
+class Verdict:
+    """``ours``: "success", "failure", or "load" when our loader refused; ``category`` names what stood in the way."""
+
+    ours: str
+    category: str = ""
+    message: str = ""
+    errno: int = 0
+    insn: int | None = None
+    log: str = ""
+    stats: dict[str, int] = field(default_factory=dict)
+    program: Program | None = None
+    run: Env | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What goes into the details of a run."""
+        found: dict[str, Any] = {"ours": self.ours, "category": self.category, "message": self.message[:400]}
+        if self.errno:
+            found["errno"] = self.errno
+        if self.insn is not None:
+            found["insn"] = self.insn
+        return found | ({"stats": self.stats} if self.stats else {})
+
+
+@lru_cache(maxsize=1)
+def opened(path: str) -> ObjectSpec:
+    """The object, kept while its programs are judged. Raises BadInput."""
+    return open_object(Path(path), kconfig=kconfig())
+
+
+def judge(
+    path: str, prog: str, kernel_profile: str, *, flags: int = 0, log_level: int = 0, ext_type: str = ""
+) -> Verdict:
+    """Link and verify one program as the kernel tree's tools load it.
+
+    ``flags``: BPF_F_* of the load; ``ext_type``: what an extension is loaded as. At log level 0 the log of
+    a refused program is made all the same, as libbpf does.
+    """
+    try:
+        program = linked(opened(path), prog, flags, ext_type)
+    except BpfvmError as error:
+        return Verdict("load", f"load: {_general(str(error).removeprefix(path + ': '))}", str(error))
+    return judge_program(program, kernel_profile, flags=flags, log_level=log_level)
+
+
+def judge_program(program: Program, kernel_profile: str, *, flags: int = 0, log_level: int = 0) -> Verdict:
+    """Verify a program that is linked already."""
+    env = VerifierEnv(
+        kernel_btf=kernel().btf,
+        profile=profile(kernel_profile),
+        struct_ops=kernel().registry,
+        strict_alignment=bool(flags & FLAGS["BPF_F_STRICT_ALIGNMENT"]),
+        test_state_freq=bool(flags & FLAGS["BPF_F_TEST_STATE_FREQ"]),
+    )
+    rejection, run = check(program, env, log_level=log_level)
+    if rejection is not None and not log_level:
+        rejection, run = check(program, env, log_level=1)
+    return _verdict(program, rejection, run)
+
+
+def linked(spec: ObjectSpec, prog: str, flags: int = 0, ext_type: str = "") -> Program:
+    """The program as it would go to BPF_PROG_LOAD. Raises BpfvmError."""
+    attach_btf_id, attach_type = attached(spec, prog)
+    program = link_program(spec, prog, kernel().btf, attach_btf_id=attach_btf_id, expected_attach_type=attach_type)
+    if ext_type and program.prog_type == "ext":
+        program = replace(program, prog_type=ext_type)
+    return replace(program, sleepable=True) if flags & FLAGS["BPF_F_SLEEPABLE"] else program
+
+
+def _verdict(program: Program, rejection: Rejection | None, run: Env) -> Verdict:
+    stats = {"processed": run.insn_processed, "total_states": run.total_states, "peak_states": run.peak_states}
+    if rejection is None:
+        return Verdict("success", log=run.log.text(), stats=stats, program=program, run=run)
+    unsupported = UNSUPPORTED.search(rejection.message)
+    category = f"unsupported: {unsupported[1]}" if unsupported else f"refused: {_general(rejection.message)}"
+    return Verdict(
+        "failure", category, rejection.message, rejection.errno, rejection.insn, run.log.text(), stats, program, run
+    )
+
+
+def _general(message: str) -> str:
+    """The message without what differs from program to program."""
+    first = message.splitlines()[0] if message else "(no message)"
+    return re.sub(r"\b(?:0x[0-9a-f]+|\d+)\b|(?<=[Rr])\d+", "N", first)[:160]
