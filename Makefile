@@ -6,8 +6,9 @@ POLICY ?= bpf_progs/built/two_orders.bpf.o --set order_b=4 --sysfs hugepages-64k
 JOBS   ?= 2
 
 COUNT  ?= 10000
+SEED   ?= 0
 
-.PHONY: help run test lint format progs conformance bench fuzz-engines clean
+.PHONY: help run test lint format progs conformance bench fuzz-engines fuzz-verifier clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +53,9 @@ bench: $(VENV)/.dev ## measure the engines; writes build/bench.json
 
 fuzz-engines: $(VENV)/.dev ## COUNT verifiable and COUNT wild programs on all engines
 	@$(BIN)/python -m tests.property.engine.engines $(COUNT)
+
+fuzz-verifier: $(VENV)/.dev ## random programs against the running kernel's verifier
+	@$(BIN)/python -m tests.fuzz.verifier --count $(COUNT) --seed $(SEED) --jobs $(JOBS)
 
 progs: $(VENV)/.dev ## build the shipped BPF objects and the emulated kernel's BTF again
 	$(BIN)/python -m bpf_progs.build

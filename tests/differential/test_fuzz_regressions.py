@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Small programs on which the fuzzer (tests/fuzz/verifier) once found our verifier and Linux 6.18 apart.
+
+Each row has what Linux says, so a difference is either ours or news about the kernel; both logs are compared, too.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import pytest
+
+from tests.differential.verifier_oracle import assemble, normal, unusable
+from tests.fuzz.verifier.judge import judge
+from tests.fuzz.verifier.sample import ARRAY, PROGS, READ_ONLY, Sample
+
+WHY_NOT = unusable()
+pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+ENOTSUPP: Final = 524
+
+
+class Row(NamedTuple):
+    """A program (`/` between instructions, or raw instructions) and Linux's answer. errno 0: accepted."""
+
+    name: str
+    prog_type: str
+    text: str | tuple[tuple[int, ...], ...]
+    errno: int = 0
+    message: str = ""
+    member: int = 0
+
+
+_KEY4: Final = "*(u32 *)(r10 -4) = 0 / r2 = r10 / r2 += -4 / "
+_VALUE: Final = "*(u64 *)(r10 -40) = 0 / *(u64 *)(r10 -32) = 0 / *(u64 *)(r10 -24) = 0 / *(u64 *)(r10 -16) = 0 / "
+_LINKED: Final = "r6 = r1 / r9 = *(u64 *)(r1 +8) / r0 = r9 / r9 += 1073741824 / r2 = r6 / if r9 > 0x30 goto +2 / "
+
+ROWS: Final = (
+    # we accepted, Linux refuses
+    Row(
+        "update of a read-only map",
+        "socket_filter",
+        f"{_KEY4}{_VALUE}r3 = r10 / r3 += -40 / r4 = 0 / r1 = map[id:{READ_ONLY}] / call bpf_map_update_elem / exit",
+        13,
+        "write into map forbidden",
+    ),
+    Row(
+        "delete from a read-only map",
+        "xdp",
+        f"{_KEY4}r1 = map[id:{READ_ONLY}] / call bpf_map_delete_elem / exit",
+        13,
+        "write into map forbidden",
+    ),
+    Row(
+        "get_func_ip in a syscall program",
+        "syscall",
+        "call bpf_get_func_ip / exit",
+        ENOTSUPP,
+        "func bpf_get_func_ip#173 not supported for program type 31",
+    ),
+    Row(
+        "prog_array in a sleepable program",
+        "syscall",
+        f"r1 = map[id:{PROGS}] / r0 = 0 / exit",
+        22,
+        "Sleepable programs can only use array, hash, ringbuf and local storage maps",
+    ),
+    Row(
+        "xdp_get_buff_len wants a struct in tracing programs",
+        "syscall",
+        "call bpf_xdp_get_buff_len / r0 = 0 / exit",
+        13,
+        "R1 type=ctx expected=ptr_, trusted_ptr_, rcu_ptr_",
+    ),
+    # we refused, Linux accepts
+    Row(
+        "a full stack and a function without one",
+        "socket_filter",
+        "*(u8 *)(r10 -512) = 0 / call f / exit / f: / r0 = 0 / exit",
+    ),
+    Row(
+        "load_acquire over its own context pointer",
+        "socket_filter",
+        "r0 = 0 / r1 = load_acquire((u32 *)(r1 +0)) / exit",
+    ),
+    Row(
+        "load_acquire over its own packet pointer",
+        "xdp",
+        "r0 = 0 / r2 = *(u32 *)(r1 +0) / r3 = *(u32 *)(r1 +4) / r4 = r2 / r4 += 8 / if r4 > r3 goto +1 / "
+        "r2 = load_acquire((u8 *)(r2 +0)) / exit",
+    ),
+    Row("delta forgotten by a multiplication", "syscall", f"{_LINKED}r9 *= 8 / r2 += r9 / r0 = 0 / exit"),
+    Row("delta forgotten by a mask", "syscall", f"{_LINKED}r9 &= 7 / r2 += r9 / r0 = 0 / exit"),
+    Row("delta forgotten by a negation", "syscall", f"{_LINKED}r9 = -r9 / r2 += r9 / r0 = 0 / exit"),
+    Row("delta forgotten by a byte swap", "syscall", f"{_LINKED}r9 = le16 r9 / r2 += r9 / r0 = 0 / exit"),
+    Row("may_goto to the next instruction", "syscall", ((0xB7, 0), (0xE5, 0), (0x95, 0))),
+    Row(
+        "kernel functions for tracepoints",
+        "tracepoint",
+        "r1 = r10 / r1 += -8 / *(u64 *)(r1 +0) = 0 / "
+        "call bpf_get_current_task_btf / r1 = r0 / kcall bpf_task_acquire / if r0 == 0 goto o / r1 = r0 / "
+        "kcall bpf_task_release / o: / r0 = 0 / exit",
+    ),
+    Row("a pointer's low half against 0", "syscall", "r0 = 0 / if w10 == 0 goto +0 / exit"),
+    # other messages, other errno
+    Row(
+        "load_acquire of packet bytes: alignment first",
+        "xdp",
+        "r8 = *(u32 *)(r1 +0) / r0 = load_acquire((u32 *)(r8 +0)) / exit",
+        13,
+        "misaligned packet access off 2+0+0+0 size 4",
+    ),
+    Row(
+        "store_release to packet bytes: alignment first",
+        "xdp",
+        "r9 = 0 / r4 = *(u32 *)(r1 +0) / store_release((u32 *)(r4 +12), r9) / exit",
+        13,
+        "misaligned packet access off 2+0+0+12 size 4",
+    ),
+    Row(
+        "may_goto with an immediate",
+        "syscall",
+        ((0xB7, 0), (0xE5, 0, 0, 1, 1), (0x95, 0), (0x95, 0)),
+        22,
+        "invalid may_goto imm 1",
+    ),
+    Row(
+        "kernel function with an argument that was never set",
+        "syscall",
+        "call bpf_get_prandom_u32 / kcall bpf_task_release / exit",
+        22,
+        "arg#0 pointer type STRUCT task_struct must point to scalar, or struct with scalar",
+    ),
+    Row(
+        "kernel function with void memory and no length",
+        "syscall",
+        "r1 = r10 / r1 += -8 / kcall bpf_copy_from_user_str / r0 = 0 / exit",
+        22,
+        "arg#0 pointer type UNKNOWN  must point to scalar, or struct with scalar",
+    ),
+    Row(
+        "tail call with another kind of map",
+        "socket_filter",
+        f"r2 = map[id:{ARRAY}] / r3 = 0 / call bpf_tail_call / r0 = 0 / exit",
+        22,
+        "expected prog array map for tail call",
+    ),
+    Row(
+        "tail call with a known index",
+        "socket_filter",
+        f"r6 = r1 / r2 = map[id:{PROGS}] / r3 = 1 / call bpf_tail_call / r0 = 0 / exit",
+    ),
+    Row(
+        "one reference passed twice",
+        "xdp",
+        "r7 = *(u32 *)(r1 +16) / r1 = map[id:2] / r2 = 8 / r3 = 0 / call bpf_ringbuf_reserve / if r0 == 0 goto +5 / "
+        "r1 = r0 / r2 = 1 / r3 = r7 / r4 = r0 / call bpf_strtol / exit",
+        13,
+        "more than one arg with ref_obj_id R4 2 2",
+    ),
+    Row(
+        "memory and length of a kernel function",
+        "syscall",
+        "r1 = r10 / r2 = 1 / r3 = 0 / r4 = 0 / kcall bpf_copy_from_user_str / r0 = 0 / exit",
+        13,
+        "arg#0 arg#1 memory, len pair leads to invalid memory access",
+    ),
+    # the way back of precision: same verdict, another log
+    Row(
+        "fetching atomic counts as a store",
+        "syscall",
+        "r9 = *(u64 *)(r1 +24) / *(u64 *)(r10 -8) = 1 / r7 = r10 / r7 += -8 / "
+        "r9 = atomic_fetch_or((u32 *)(r7 +0), r9) / r9 &= 1 / if r9 s> 5 goto +1 / r0 = 0 / r0 = 0 / exit",
+    ),
+    Row(
+        "cmpxchg counts as a store",
+        "syscall",
+        "r8 = *(u64 *)(r1 +0) / *(u64 *)(r10 -8) = 1 / r0 = 0 / r0 = atomic_cmpxchg((u32 *)(r10 -8), r0, r8) / "
+        "r0 &= 1 / if r0 s> 5 goto +0 / r0 = 0 / exit",
+    ),
+    Row(
+        "NULL for an argument that may be NULL isn't precise",
+        "xdp",
+        "*(u64 *)(r10 -16) = 0 / *(u64 *)(r10 -8) = 0 / r1 = r10 / r1 += -16 / r2 = 16 / r3 = 0 / r4 = 0 / r5 = 0 / "
+        "call bpf_csum_diff / r0 = 0 / exit",
+    ),
+)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_row(row: Row) -> None:
+    verdicts = judge(Sample(assemble(row.text), row.prog_type, row.member, sleepable=row.prog_type == "syscall"))
+    assert verdicts is not None
+    assert (verdicts.errno, verdicts.message.partition("processed")[0] if row.errno else "") == (row.errno, row.message)
+    ours = verdicts.rejection
+    assert (0 if ours is None else ours.errno) == row.errno
+    assert ours is None or ours.message == row.message
+    assert normal(verdicts.our_log) == normal(verdicts.log)

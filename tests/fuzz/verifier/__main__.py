@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""`python -m tests.fuzz.verifier --count N --seed S --jobs J`: random programs against the running kernel's verifier.
+
+Exit status 0: nothing unsound (and, with --exact, no difference at all); 1: something; 77: the kernel can't be asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.differential.verifier_oracle import unusable
+from tests.fuzz.verifier.report import Tally, batch, show
+
+BATCH = 100
+UNSOUND = ("unsafe", "trap", "state", "pruning", "result", "crash")
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.verifier", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--count", type=int, default=2000, help="programs")
+    parser.add_argument("--seed", type=int, default=0, help="number of the first program")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument(
+        "--minutes", type=float, default=0, help="stop after this time instead of after --count programs"
+    )
+    parser.add_argument("--exact", action="store_true", help="fail on any difference, logs included")
+    parser.add_argument(
+        "--minimise", type=int, default=2, metavar="N", help="examples of each difference to make small"
+    )
+    options = parser.parse_args()
+    why_not = unusable()
+    if why_not:
+        print(f"nothing to compare with: {why_not}")
+        return 77
+    tally = Tally(options.minimise)
+    stop = time.monotonic() + options.minutes * 60 if options.minutes else None
+    seeds = range(options.seed, options.seed + (options.count if stop is None else 1 << 40), BATCH)
+    last = options.seed + options.count if stop is None else 1 << 62
+    with ProcessPoolExecutor(options.jobs) as pool:
+        pending = []
+        for first in seeds:
+            if stop is not None and time.monotonic() > stop:
+                break
+            pending.append(pool.submit(batch, first, min(BATCH, last - first)))
+            if len(pending) > options.jobs * 2:
+                tally.add(pending.pop(0).result())
+        for future in pending:
+            tally.add(future.result())
+    show(tally)
+    bad = tally.count(*UNSOUND)
+    return 1 if bad or (options.exact and tally.differences()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Both verdicts on a program, and in what they differ."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from unittest import mock
+
+from bpfvm.isa.insn import encode
+from bpfvm.obj.model import Program
+from tests import kernel_oracle as ko
+from tests.differential.verifier_oracle import TcpOps, environment, normal
+from tests.fuzz.verifier.sample import MAPS, Sample
+from tests.fuzz.verifier.tcp_ca import TcpCa
+from verifier import Rejection, walk
+from verifier.env import Env
+from verifier.verify import check
+
+SAME = "same"
+TRANSIENT = (errno.EAGAIN, errno.EINTR, errno.ENOMEM)
+"""Refusals that are about the moment (a pending signal, no memory), not about the program."""
+MAX_PROCESSED = 8000
+"""Programs for which the kernel needs more instructions are left out: their logs are too long to compare."""
+_NUMBER = re.compile(r"0x[0-9a-f]+|-?\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The kernel's and ours. message: the last line of each log before the statistics."""
+
+    accepted: bool
+    errno: int
+    log: str
+    processed: int
+    rejection: Rejection | None
+    our_log: str
+    run: Env
+
+    @property
+    def message(self) -> str:
+        """The kernel's last words."""
+        return last_line(self.log)
+
+    @property
+    def our_message(self) -> str:
+        """Ours."""
+        return last_line(self.our_log)
+
+    def category(self) -> str:
+        """SAME, or what differs: unsafe, strict, unsupported, errno, message, stats, log."""
+        if self.rejection is None and not self.accepted:
+            return "unsafe"
+        if self.rejection is not None and self.accepted:
+            return "unsupported" if self.rejection.unsupported else "strict"
+        if self.rejection is not None and self.rejection.errno != self.errno:
+            return "unsupported" if self.rejection.unsupported else "errno"
+        if self.rejection is not None and normal(self.message) != normal(self.our_message):
+            return "unsupported" if self.rejection.unsupported else "message"
+        if self.accepted and self.processed != self.run.insn_processed:
+            return "stats"
+        return SAME if normal(self.log) == normal(self.our_log) else "log"
+
+    def signature(self) -> tuple[str, str]:
+        """What a smaller program must keep in common: the category and the words of the refusal."""
+        category = self.category()
+        if category == "unsafe":
+            words = self.message
+        elif category in ("strict", "unsupported"):
+            words = self.our_message
+        elif category in ("message", "errno"):
+            words = f"{self.message} | {self.our_message}"
+        else:
+            words = ""
+        return category, _NUMBER.sub("N", normal(words))
+
+
+def last_line(log: str) -> str:
+    """The last line that isn't statistics."""
+    lines = [
+        line
+        for line in log.splitlines()
+        if line and not re.match(r"processed \d+ insns|verification time|stack depth", line)
+    ]
+    return lines[-1] if lines else ""
+
+
+@lru_cache(1)
+def kernel_maps() -> tuple[int, ...]:
+    """Descriptors of the shared maps, made once."""
+    return tuple(ko.map_create(spec) for spec in kernel_specs())
+
+
+def kernel_specs() -> list[ko.MapSpec]:
+    """The shared maps as the oracle wants them."""
+    return [ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags) for m in MAPS]
+
+
+def load_options(sample: Sample) -> dict[str, int]:
+    """What BPF_PROG_LOAD is told beside the instructions."""
+    options: dict[str, int] = {"flags": ko.F_SLEEPABLE * sample.sleepable}
+    options["flags"] |= ko.F_TEST_STATE_FREQ * sample.every_state | ko.F_STRICT_ALIGNMENT * sample.strict
+    if sample.prog_type == "struct_ops":
+        options |= {"attach_btf_id": TcpOps().type_id, "expected_attach_type": sample.member}
+    return options
+
+
+def program(sample: Sample) -> Program:
+    """For our verifier."""
+    attach = (TcpOps().type_id, sample.member) if sample.prog_type == "struct_ops" else (0, 0)
+    return Program(
+        "oracle",
+        sample.prog_type,
+        sample.insns,
+        maps=MAPS,
+        sleepable=sample.sleepable,
+        license=sample.license,
+        attach_btf_id=attach[0],
+        expected_attach_type=attach[1],
+    )
+
+
+def judge(sample: Sample, level: int = 2) -> Verdicts | None:
+    """Ask both; None if the kernel needs more than MAX_PROCESSED instructions. Ours may need a few times as many as the
+    kernel before it is stopped (and so refuses)."""
+    code, options = encode(sample.insns), {**load_options(sample), "license": sample.license.encode()}
+    quick = ko.verify(code, sample.prog_type, maps=kernel_maps(), log_level=4, **options)
+    needed = quick.stats.get("processed", 0)
+    if needed > MAX_PROCESSED:
+        return None
+    kernel = ko.verify(code, sample.prog_type, maps=kernel_maps(), log_level=level, **options)
+    if kernel.errno in TRANSIENT:
+        return None
+    env = replace(environment(), struct_ops=TcpCa(), test_state_freq=sample.every_state, strict_alignment=sample.strict)
+    with mock.patch.object(walk, "COMPLEXITY_LIMIT_INSNS", needed * 4 + 1000):
+        rejection, run = check(program(sample), env, log_level=level)
+    processed = kernel.stats.get("processed", 0)
+    return Verdicts(kernel.ok, kernel.errno, kernel.log, processed, rejection, run.log.text(), run)
+
+
+def close_maps() -> None:
+    """Give the shared maps back."""
+    for fd in kernel_maps():
+        os.close(fd)
+    kernel_maps.cache_clear()
