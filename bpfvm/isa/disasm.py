@@ -27,6 +27,7 @@ from typing import Final
 from bpfvm.isa.helper_ids import HELPERS
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.insn import imm64 as constant
+from bpfvm.isa.malformed import nearest, text_alone
 from bpfvm.isa.table import CLASS_NAMES, FIELDS, OPS, Op, is_wide, op_of
 
 CallName = Callable[[Insn, int], "str | None"]
@@ -74,7 +75,8 @@ _PARTS: Final = {op: parts for op in OPS if (parts := _compile(op)) is not None}
 def disasm(insns: Sequence[Insn], i: int, *, call_name: CallName | None = None, imm64: Imm64Text | None = None) -> str:
     """Text of the instruction at slot `i` of `insns`.
 
-    Encodings that the table doesn't have (and half a ld_imm64) give `BUG_<code>`, so any tuple of slots can be printed.
+    Any tuple of slots can be printed: of encodings that the table doesn't have some have a text all the same (see
+    malformed), the others (and half a ld_imm64) give `BUG_<code>`.
     """
     insn = insns[i]
     op = op_of(insn)
@@ -109,7 +111,15 @@ def _constant(low: Insn, high: Insn, text: Imm64Text | None) -> str:
 
 
 def _invalid(insn: Insn) -> str:
-    """What stands in for an encoding that has no text; such a program is refused before the kernel would print it."""
+    """An encoding that the table doesn't have; most are refused before the kernel would print them."""
+    found = nearest(insn)
+    if found is not None and op_of(found[0]) is not None:
+        like, part, now = found
+        text = disasm((like,), 0)
+        return text.replace(part, now) if part else text
+    alone = text_alone(insn)
+    if alone is not None:
+        return alone
     kind = CLASS_NAMES[insn.code & 7]
     return f"BUG_{kind}_{insn.code:02x}"
 
