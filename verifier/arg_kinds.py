@@ -14,15 +14,21 @@ from verifier import reg_type as rt
 ARG_KINDS: Final = (
     *("CONST_MAP_PTR", "PTR_TO_MAP_KEY", "PTR_TO_MAP_VALUE", "PTR_TO_MEM", "CONST_SIZE", "CONST_SIZE_OR_ZERO"),
     *("PTR_TO_CTX", "ANYTHING", "PTR_TO_BTF_ID", "PTR_TO_RINGBUF_MEM", "CONST_ALLOC_SIZE_OR_ZERO", "PTR_TO_FUNC"),
-    *("PTR_TO_STACK", "PTR_TO_CONST_STR", "PTR_TO_SPIN_LOCK"),
+    *("PTR_TO_STACK", "PTR_TO_CONST_STR", "PTR_TO_SPIN_LOCK", "PTR_TO_TIMER", "PTR_TO_PERCPU_BTF_ID"),
+    *("KPTR_XCHG_DEST", "KPTR_XCHG_SRC"),
+    *("PTR_TO_SOCK_COMMON", "PTR_TO_BTF_ID_SOCK_COMMON", "PTR_TO_SOCKET"),
 )
-RET_KINDS: Final = ("INTEGER", "VOID", "PTR_TO_MAP_VALUE", "PTR_TO_MEM", "PTR_TO_BTF_ID")
+RET_KINDS: Final = (
+    *("INTEGER", "VOID", "PTR_TO_MAP_VALUE", "PTR_TO_MEM", "PTR_TO_BTF_ID", "PTR_TO_MEM_OR_BTF_ID"),
+    *("PTR_TO_SOCKET", "PTR_TO_TCP_SOCK", "PTR_TO_SOCK_COMMON"),
+)
 
 R = rt
 MEM_TYPES: Final = (
     *(R.PTR_TO_STACK, R.PTR_TO_PACKET, R.PTR_TO_PACKET_META, R.PTR_TO_MAP_KEY, R.PTR_TO_MAP_VALUE, R.PTR_TO_MEM),
     *(R.PTR_TO_MEM | R.MEM_RINGBUF, R.PTR_TO_BUF, R.PTR_TO_BTF_ID | R.PTR_TRUSTED),
 )
+SOCK_TYPES: Final = (R.PTR_TO_SOCK_COMMON, R.PTR_TO_SOCKET, R.PTR_TO_TCP_SOCK, R.PTR_TO_XDP_SOCK)
 COMPATIBLE: Final[dict[str, tuple[int, ...]]] = {
     "PTR_TO_MAP_KEY": MEM_TYPES,
     "PTR_TO_MAP_VALUE": MEM_TYPES,
@@ -33,11 +39,18 @@ COMPATIBLE: Final[dict[str, tuple[int, ...]]] = {
     "CONST_MAP_PTR": (R.CONST_PTR_TO_MAP,),
     "PTR_TO_CTX": (R.PTR_TO_CTX,),
     "PTR_TO_BTF_ID": (R.PTR_TO_BTF_ID, R.PTR_TO_BTF_ID | R.PTR_TRUSTED, R.PTR_TO_BTF_ID | R.MEM_RCU),
+    "PTR_TO_SOCK_COMMON": SOCK_TYPES,
+    "PTR_TO_BTF_ID_SOCK_COMMON": (*SOCK_TYPES, R.PTR_TO_BTF_ID, R.PTR_TO_BTF_ID | R.PTR_TRUSTED),
+    "PTR_TO_SOCKET": (R.PTR_TO_SOCKET,),
     "PTR_TO_RINGBUF_MEM": (R.PTR_TO_MEM | R.MEM_RINGBUF,),
     "PTR_TO_FUNC": (R.PTR_TO_FUNC,),
     "PTR_TO_STACK": (R.PTR_TO_STACK,),
     "PTR_TO_CONST_STR": (R.PTR_TO_MAP_VALUE,),
     "PTR_TO_SPIN_LOCK": (R.PTR_TO_MAP_VALUE, R.PTR_TO_BTF_ID | R.MEM_ALLOC),
+    "PTR_TO_TIMER": (R.PTR_TO_MAP_VALUE,),
+    "PTR_TO_PERCPU_BTF_ID": tuple(R.PTR_TO_BTF_ID | R.MEM_PERCPU | flag for flag in (0, R.MEM_RCU, R.PTR_TRUSTED)),
+    "KPTR_XCHG_DEST": (R.PTR_TO_MAP_VALUE, R.PTR_TO_BTF_ID | R.MEM_ALLOC),
+    "KPTR_XCHG_SRC": (R.PTR_TO_BTF_ID, R.PTR_TO_BTF_ID | R.PTR_TRUSTED, R.PTR_TO_BTF_ID | R.MEM_RCU),
 }
 """Register types an argument of a kind may have, in the order in which a refusal lists them."""
 
@@ -93,7 +106,7 @@ def parse_kind(text: str) -> Kind:
     name = first if first in ARG_KINDS or first in RET_KINDS else "PTR_TO_" + first
     if name not in ARG_KINDS and name not in RET_KINDS:
         raise ValueError(f"unknown kind {first!r} in {text!r}")
-    return Kind(name, flags, size, struct)
+    return Kind(name, flags, size, "sock_common" if name == "PTR_TO_BTF_ID_SOCK_COMMON" else struct)
 
 
 def parse_proto(row: str) -> HelperProto:

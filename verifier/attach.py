@@ -5,15 +5,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from bpfvm.btf import types as t
+from bpfvm.btf.layout import member
+from bpfvm.errors import BadInput
 from bpfvm.obj.model import Program
-from verifier.ctx_tables import CTX_KINDS
+from verifier.attach_target import check_attach_target
+from verifier.attach_types import (
+    MODIFY_RETURN,
+    TRACE_FENTRY,
+    TRACE_FEXIT,
+    TRACE_ITER,
+    attach_helpers,
+    effective,
+)
+from verifier.ctx_tables import ctx_kind
 from verifier.env import Env
-from verifier.profile import TCP_CA_HELPERS
-from verifier.rejection import EINVAL, ENOTSUPP
+from verifier.helper_sets import SOCKOPT_HELPERS, TCP_CA_HELPERS
+from verifier.rejection import EACCES, EINVAL, ENOTSUPP
 
+NF_CONN_WRITERS: Final = ("sched_cls", "sched_act", "xdp")
 StoreRule = Callable[[str, int, int], "tuple[int, str] | None"]
 """(struct name, offset, size) → (errno, log line) of the refusal, or None where the store is allowed."""
 
@@ -61,16 +73,49 @@ def check_attach(env: Env, types: StructOpsTypes | None) -> None:
     """Find the prototype and the context of the program. Raises Rejection."""
     program = env.program
     prog_type = program.prog_type
+    attach_type = env.attach_type = effective(prog_type, program.expected_attach_type)
     if prog_type == "syscall" and not program.sleepable:
         env.reject(EINVAL, "Syscall programs can only be sleepable")
-    if program.sleepable and prog_type not in ("syscall", "struct_ops", "tracing", "lsm", "kprobe"):
+    if program.sleepable and not _may_sleep(prog_type, attach_type):
         env.reject(EINVAL, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable")
+    env.extra_helpers = attach_helpers(prog_type, attach_type)
     if prog_type == "struct_ops":
         _check_struct_ops(env, types)
-    kind = CTX_KINDS.get(prog_type)
-    if kind is None or (prog_type == "xdp" and program.expected_attach_type):
+    elif prog_type in ("tracing", "lsm"):
+        check_attach_target(env)
+    elif prog_type in NF_CONN_WRITERS:
+        env.btf_store = nf_conn_rule(env)
+    env.ctx_kind = ctx_kind(prog_type, attach_type)
+    if env.ctx_kind is None:
         env.unsupported(f"program type {prog_type}")
-    env.ctx_kind = kind
+
+
+def nf_conn_rule(env: Env) -> StoreRule | None:
+    """What XDP and TC programs may write into a connection: its mark (nfct_btf_struct_access)."""
+    try:
+        place = member(env.kernel_btf, env.kernel_btf.find("nf_conn", t.Struct), "mark")
+    except BadInput:
+        return None
+    start = place.offset
+    end = start + env.kernel_btf.size_of(place.type)
+
+    def rule(struct: str, off: int, size: int) -> tuple[int, str] | None:
+        if struct not in ("nf_conn", "nf_conn___init"):
+            return EACCES, ""
+        if off != start:
+            return EACCES, f"no write support to nf_conn at off {off}"
+        if off + size > end:
+            text = f"write access at off {off} with size {size} beyond the member of nf_conn ended at {end}"
+            return EACCES, text
+        return None
+
+    return rule
+
+
+def _may_sleep(prog_type: str, attach_type: int) -> bool:
+    if prog_type == "tracing":
+        return attach_type in (TRACE_FENTRY, TRACE_FEXIT, MODIFY_RETURN, TRACE_ITER)
+    return prog_type in ("syscall", "struct_ops", "lsm", "kprobe")
 
 
 def _check_struct_ops(env: Env, types: StructOpsTypes | None) -> None:
@@ -87,23 +132,25 @@ def _check_struct_ops(env: Env, types: StructOpsTypes | None) -> None:
     index = program.expected_attach_type
     if index >= len(struct.members):
         env.reject(EINVAL, f"attach to invalid member idx {index} of struct {struct.name}")
-    member = struct.members[index]
-    target = btf.resolve(member.type)
+    hook = struct.members[index]
+    target = btf.resolve(hook.type)
     proto = btf.resolve(target.type) if isinstance(target, t.Ptr) else None
     if not isinstance(proto, t.FuncProto):
-        env.reject(EINVAL, f"attach to invalid member {member.name}(@idx {index}) of struct {struct.name}")
+        env.reject(EINVAL, f"attach to invalid member {hook.name}(@idx {index}) of struct {struct.name}")
     if not type_.has_stub(index):
-        env.reject(ENOTSUPP, f"attach to unsupported member {member.name} of struct {struct.name}")
+        env.reject(ENOTSUPP, f"attach to unsupported member {hook.name} of struct {struct.name}")
     errno = type_.check_member(index, program)
     if errno:
-        env.reject(abs(errno), f"attach to unsupported member {member.name} of struct {struct.name}")
+        env.reject(abs(errno), f"attach to unsupported member {hook.name} of struct {struct.name}")
     notes = dict(type_.arg_info(index))
     if "ref" in notes.values() and any(s.has_tail_call for s in env.subprogs):
         env.reject(EINVAL, "program with __ref argument cannot tail call")
     env.attach_proto = proto
-    env.attach_name = member.name
+    env.attach_name = hook.name
     env.attach_struct = struct.name
     env.arg_info = notes
     env.btf_store = type_.btf_struct_access
     if struct.name == "tcp_congestion_ops":
         env.extra_helpers = TCP_CA_HELPERS
+        if hook.name != "release":
+            env.extra_helpers |= SOCKOPT_HELPERS

@@ -21,6 +21,7 @@ from verifier.state_print import insn_text, state_text
 from verifier.states import MAIN_CALLSITE, History, StackSlot, VerifierState
 
 ARG_REGS: Final = 0x3E
+TAIL_CALL: Final = HELPER_ID["tail_call"]
 Step: TypeAlias = tuple[int, int, int]
 NO_STEP: Final[Step] = (0, -1, 0)
 SYNC_CALLBACK_HELPERS: Final = frozenset(
@@ -287,8 +288,8 @@ def _one_insn(env: Env, bt: Backtrack, i: int, next_idx: int, entry: History | N
     if kind == 4 or kind == 7:
         if not _alu(bt, insn.code, insn.dst, insn.src):
             return
-    elif kind == 1 or (kind == 3 and _is_load(insn.code, insn.imm)):
-        if not _load(bt, entry, insn.dst if kind == 1 or insn.imm == 0x100 else (0 if insn.imm == 0xF1 else insn.src)):
+    elif kind == 1 or (kind == 3 and _is_load_acquire(insn.code, insn.imm)):
+        if not _load(bt, entry, insn.dst):
             return
     elif kind == 2 or kind == 3:
         if not _store(bt, entry, insn.dst, insn.src if kind == 3 else -1):
@@ -320,9 +321,9 @@ def _alu(bt: Backtrack, code: int, dst: int, src: int) -> bool:
     return True
 
 
-def _is_load(code: int, imm: int) -> bool:
-    """An atomic that loads into a register."""
-    return code & 0xE0 == 0xC0 and (imm == 0x100 or (imm != 0x110 and bool(imm & 1)))
+def _is_load_acquire(code: int, imm: int) -> bool:
+    """The one atomic that counts as a load: 6.18 takes those that fetch for stores only."""
+    return code & 0xE0 == 0xC0 and imm == 0x100
 
 
 def _load(bt: Backtrack, entry: History | None, regno: int) -> bool:
@@ -399,7 +400,7 @@ def _call(env: Env, bt: Backtrack, i: int, next_idx: int) -> bool:
         regs[bt.frame] = 0
         _leave_callee(env, bt)
         return False
-    if insn.src == 0 and insn.imm in SYNC_CALLBACK_HELPERS and next_idx != i + 1:
+    if env.calls_callback[i] and next_idx != i + 1:
         if regs[bt.frame] & ~ARG_REGS or bt.slots[bt.frame]:
             _bug(env, bt, "callback call")
         regs[bt.frame] = 0
@@ -410,6 +411,8 @@ def _call(env: Env, bt: Backtrack, i: int, next_idx: int) -> bool:
     regs[bt.frame] &= ~1
     if regs[bt.frame] & ARG_REGS:
         _bug(env, bt, "helper call")
+    if insn.src == 0 and insn.imm == TAIL_CALL and next_idx - i != 1:
+        _enter_callee(env, bt)
     return True
 
 

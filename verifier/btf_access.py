@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
 from verifier.env import Env
+from verifier.map_fields import is_allocated, struct_record
 from verifier.reg import Pointee, RegState, pointer, unknown
 from verifier.reg_type import (
     MEM_ALLOC,
@@ -25,6 +26,7 @@ from verifier.reg_type import (
     PTR_TO_MEM,
     PTR_TRUSTED,
     PTR_UNTRUSTED,
+    is_non_owning_ref,
 )
 from verifier.rejection import EACCES, EFAULT, EINVAL, ENOTSUPP
 
@@ -160,11 +162,11 @@ def _member(
     return Step(0), 0, 0
 
 
-def struct_access(env: Env, btf: Btf, type_id: int, off: int, size: int) -> Step:
+def struct_access(env: Env, btf: Btf, type_id: int, off: int, size: int, flex: bool = True) -> Step:
     """What a load of `size` bytes at `off` of a kernel object gives. Raises Rejection."""
     flags = 0
     while True:
-        step = walk(btf, type_id, off, size, flags, env.reject)
+        step = walk(btf, type_id, off, size, flags, env.reject, flex)
         if step.kind != STRUCT:
             return step
         type_id, off, flags = step.type_id, 0, step.flags
@@ -239,6 +241,9 @@ def check_ptr_to_btf_access(env: Env, regno: int, off: int, size: int, write: bo
         env.reject(EACCES, f"R{regno} is ptr_{name} access user memory: off={off}")
     if type_ & MEM_PERCPU:
         env.reject(EACCES, f"R{regno} is ptr_{name} access percpu memory: off={off}")
+    if is_allocated(type_):
+        _check_allocated(env, reg, off, size, write, value_regno)
+        return
     if write:
         _store(env, reg, off, size)
         return
@@ -252,6 +257,26 @@ def check_ptr_to_btf_access(env: Env, regno: int, off: int, size: int, write: bo
     flags = _result_flags(env, reg, step)
     id_ = env.new_id() if flags & PTR_MAYBE_NULL else 0
     env.frame.regs[value_regno] = pointer(PTR_TO_BTF_ID | flags, id=id_, ptr=Pointee(btf=btf, btf_id=step.type_id))
+
+
+def _check_allocated(env: Env, reg: RegState, off: int, size: int, write: bool, value_regno: int) -> None:
+    """An access to an object the program allocated: all of it but its special fields may be read and written; a
+    pointer read is a number."""
+    btf, type_ = reg.ptr.btf, reg.type
+    assert btf is not None
+    if type_ & PTR_UNTRUSTED:
+        if write:
+            env.reject(EACCES, "only read is supported")
+        env.probe_mem.add(env.insn_idx)
+    elif not is_non_owning_ref(type_) and not type_ & MEM_RCU and not reg.ref_obj_id:
+        env.reject(EFAULT, "verifier bug: ref_obj_id for allocated object must be non-zero")
+    record = struct_record(btf, reg.ptr.btf_id)
+    for field in record.fields if record is not None else ():
+        if off < field.offset + field.size and field.offset < off + size:
+            env.reject(EACCES, f"direct access to {field.label} is disallowed")
+    step = struct_access(env, btf, reg.ptr.btf_id, off, size, flex=False)
+    if not write and value_regno >= 0:
+        env.frame.regs[value_regno] = _not_object(env, step)
 
 
 def _not_object(env: Env, step: Step) -> RegState:

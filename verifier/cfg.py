@@ -13,9 +13,12 @@ from bpfvm.isa.helper_ids import HELPER_ID
 from bpfvm.isa.insn import Insn
 from verifier.backtrack import SYNC_CALLBACK_HELPERS
 from verifier.env import Env, Subprog
+from verifier.exceptions import THROW, find_exception_callback
+from verifier.graph import RBTREE_ADD
 from verifier.kfuncs import add_kfunc_call
 from verifier.rejection import E2BIG, EACCES, EINVAL
 from verifier.state_print import linfo
+from verifier.timers import ASYNC_KFUNCS
 
 MAX_SUBPROGS: Final = 256
 MAX_CALL_FRAMES: Final = 8
@@ -82,8 +85,15 @@ def add_subprogs(env: Env) -> None:
             starts.add(target)
         elif is_call(insn, 2):
             add_kfunc_call(env, insn)
+    handler = find_exception_callback(env)
+    if handler:
+        starts.add(handler)
     env.subprogs = [Subprog(start) for start in sorted(starts)]
     env.subprog_at = {subprog.start: i for i, subprog in enumerate(env.subprogs)}
+    if handler:
+        env.exception_callback = env.subprog_at[handler]
+        found = env.subprogs[env.exception_callback]
+        found.is_cb = found.is_async_cb = found.is_exception_cb = True
     if env.log.level >= 2:
         for i, subprog in enumerate(env.subprogs):
             env.log.write(f"func#{i} @{subprog.start}\n")
@@ -126,6 +136,14 @@ class _Walk:
         self.marks = [0] * len(env.insns)
         self.stack = [0]
         self.marks[0] = DISCOVERED
+
+    def run(self) -> None:
+        """Visit everything that can be reached from what is on the stack."""
+        while self.stack:
+            i = self.stack[-1]
+            if not self.visit(i):
+                self.marks[i] = EXPLORED
+                self.stack.pop()
 
     def push(self, i: int, target: int, edge: int) -> bool:
         """Follow an edge. True if there is something new at its end."""
@@ -172,7 +190,7 @@ class _Walk:
                 env.prune_points[target] = env.jmp_points[target] = 1
             return deeper
         env.prune_points[i] = 1
-        if op == 0xE0:
+        if op == 0xE0 and not insn.src:
             env.force_checkpoints[i] = 1
         return self.push(i, i + 1, FALLTHROUGH) or self.push(i, i + insn.off + 1, BRANCH)
 
@@ -189,10 +207,16 @@ class _Walk:
             subprog.changes_pkt_data |= insn.imm in CHANGES_PACKET
         elif insn.src == 2:
             meta = env.kfuncs.get(insn.imm)
+            if meta is not None and meta.name in ASYNC_KFUNCS:
+                env.prune_points[i] = 1
+            if meta is not None and meta.name == RBTREE_ADD:
+                env.calls_callback[i] = env.force_checkpoints[i] = env.prune_points[i] = env.jmp_points[i] = 1
             if meta is not None and meta.is_iter_next:
                 env.prune_points[i] = env.force_checkpoints[i] = 1
             if meta is not None and meta.sleepable:
                 self._containing(i).might_sleep = True
+            if meta is not None and meta.changes_packet:
+                self._containing(i).changes_pkt_data = True
 
     def _containing(self, i: int) -> Subprog:
         found = self.env.subprogs[0]
@@ -219,12 +243,13 @@ class _Walk:
 def check_cfg(env: Env) -> None:
     """Every instruction can be reached, none in the middle of another; marks prune points."""
     walk = _Walk(env)
-    stack, marks = walk.stack, walk.marks
-    while stack:
-        i = stack[-1]
-        if not walk.visit(i):
-            marks[i] = EXPLORED
-            stack.pop()
+    marks = walk.marks
+    walk.run()
+    handler = env.subprogs[env.exception_callback].start
+    if handler:
+        marks[handler] = DISCOVERED
+        walk.stack.append(handler)
+        walk.run()
     i = 0
     while i < len(marks):
         if marks[i] != EXPLORED:
@@ -242,7 +267,9 @@ def compute_successors(env: Env) -> None:
         code = insn.code
         op = code & 0xF0
         after = i + (2 if code == 0x18 else 1)
-        if code & 7 not in (5, 6) or op == 0x80:
+        if is_call(insn, 0) and insn.imm == TAIL_CALL:
+            env.successors.append((after, _exit_of(env, i)))
+        elif code & 7 not in (5, 6) or op == 0x80:
             env.successors.append((after,))
         elif op == 0x90:
             env.successors.append(())
@@ -250,6 +277,13 @@ def compute_successors(env: Env) -> None:
             env.successors.append((i + jump_offset(insn) + 1,))
         else:
             env.successors.append((after, i + insn.off + 1))
+
+
+def _exit_of(env: Env, i: int) -> int:
+    """The last exit of the function that slot i is in: where a tail call that takes place leads."""
+    index = max(at for at, sub in enumerate(env.subprogs) if sub.start <= i)
+    exits = [k for k in range(env.subprogs[index].start, subprog_end(env, index)) if env.insns[k].code == 0x95]
+    return exits[-1] if exits else i + 1
 
 
 def compute_postorder(env: Env) -> None:
@@ -272,20 +306,27 @@ def compute_postorder(env: Env) -> None:
             state[top] |= 2
 
 
+Seen = dict[tuple[int, int, bool], int]
+"""(function, length of the chain of callers, whether a callback is in it) → most stack used by the callers so far."""
+
+
 def check_max_stack_depth(env: Env) -> None:
     """No chain of calls needs more than 512 bytes of stack or more than eight frames."""
     private = env.program.prog_type in PRIVATE_STACK_TYPES and not any(s.has_tail_call for s in env.subprogs)
-    seen: dict[tuple[int, int], int] = {}
-    _depth(env, 0, 0, [], private, seen)
+    seen: Seen = {}
+    for index, subprog in enumerate(env.subprogs):
+        if not index or subprog.is_async_cb:
+            _depth(env, index, 0, [], private, seen)
 
 
 def _rounded(depth: int) -> int:
-    return (max(depth, 1) + STACK_ROUNDING - 1) & -STACK_ROUNDING
+    return (depth + STACK_ROUNDING - 1) & -STACK_ROUNDING
 
 
-def _depth(env: Env, index: int, depth: int, chain: list[int], private: bool, seen: dict[tuple[int, int], int]) -> None:
+def _depth(env: Env, index: int, depth: int, chain: list[int], private: bool, seen: Seen) -> None:
     subprog = env.subprogs[index]
-    if subprog.has_ld_abs and (subprog.is_cb or any(env.subprogs[c].is_cb for c in chain)):
+    in_callback = subprog.is_cb or any(env.subprogs[c].is_cb for c in chain)
+    if subprog.has_ld_abs and in_callback:
         env.reject(EINVAL, "cannot use BPF_LD_[ABS|IND] within callback")
     if index and subprog.has_tail_call and depth >= 256:
         env.reject(
@@ -300,12 +341,20 @@ def _depth(env: Env, index: int, depth: int, chain: list[int], private: bool, se
         depth += own
         if depth > MAX_STACK:
             env.reject(EACCES, f"combined stack size of {len(chain) + 1} calls is {depth}. Too large")
-    if seen.get((index, len(chain)), -1) >= depth:
+    if seen.get((index, len(chain), in_callback), -1) >= depth:
         return
-    seen[index, len(chain)] = depth
+    seen[index, len(chain), in_callback] = depth
     for i in range(subprog.start, subprog_end(env, index)):
         insn = env.insns[i]
+        if in_callback and is_call(insn, 2) and insn.imm in env.kfuncs and env.kfuncs[insn.imm].name == THROW:
+            env.reject(EINVAL, f"bpf_throw kfunc (insn {i}) cannot be called from callback subprog {index}")
         if is_call(insn, 1) or is_func_ref(insn):
+            callee = env.subprogs[env.subprog_at[i + insn.imm + 1]]
+            if callee.is_async_cb and is_func_ref(insn):
+                continue
+            if callee.is_exception_cb:
+                env.log.write(f"insn {i} cannot call exception cb directly")
+                env.reject_quietly(EINVAL, f"insn {i} cannot call exception cb directly")
             if len(chain) + 1 >= MAX_CALL_FRAMES:
                 env.reject(E2BIG, f"the call stack of {len(chain) + 1} frames is too deep !")
             _depth(env, env.subprog_at[i + insn.imm + 1], depth, [*chain, index], private, seen)

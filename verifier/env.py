@@ -14,7 +14,7 @@ from bpfvm.isa.helper_ids import HELPERS
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import op_of
 from bpfvm.obj.model import LineInfo, MapSpec, Program
-from verifier.helper_protos import HELPER_PROTOS
+from verifier.fastcall import Fastcalls
 from verifier.log import Log
 from verifier.reg import NOT_INITIALIZED, RegState, unknown
 from verifier.reg_type import NOT_INIT
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from bpfvm.btf import types as t
     from verifier.arg_kinds import HelperProto
     from verifier.ctx_tables import CtxKind
+    from verifier.func_args import ArgInfo
     from verifier.kfuncs import KfuncMeta
     from verifier.liveness import Liveness
     from verifier.profile import KernelProfile
     from verifier.scc import SccVisit
-    from verifier.subprogs import ArgInfo
 
 GPL_LICENSES = ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
 REG_FP = 10
@@ -49,6 +49,7 @@ class Subprog:
         "has_tail_call",
         "is_async_cb",
         "is_cb",
+        "is_exception_cb",
         "is_global",
         "might_sleep",
         "name",
@@ -71,6 +72,7 @@ class Subprog:
         self.has_ld_abs = False
         self.is_cb = False
         self.is_async_cb = False
+        self.is_exception_cb = False
         self.changes_pkt_data = False
         self.might_sleep = False
         self.called = False
@@ -136,6 +138,7 @@ class Env:
         self.probe_mem: set[int] = set()
         self.subprogs: list[Subprog] = []
         self.subprog_at: dict[int, int] = {}
+        self.exception_callback = 0
         self.postorder: list[int] = []
         self.successors: list[tuple[int, ...]] = []
         self.is_store = bytearray(count + 1)
@@ -144,7 +147,12 @@ class Env:
 
         self.ctx_kind: CtxKind | None = None
         self.attach_proto: t.FuncProto | None = None
+        self.attach_type = program.expected_attach_type
         self.attach_name = ""
+        self.attach_trusted = True
+        self.skip_params = 0
+        self.null_args = self.err_args = 0
+        self.arg_refs: dict[int, int] = {}
         self.arg_info: dict[int, str] = {}
         self.attach_struct = ""
         self.extra_helpers: frozenset[str] = frozenset()
@@ -162,6 +170,7 @@ class Env:
         self.parked: list[VerifierState] = []
         self.cur_history: History | None = None
         self.liveness: Liveness | None = None
+        self.fastcalls = Fastcalls(0, 0)
 
         self.insn_processed = 0
         self.prev_insn_processed = 0
@@ -174,6 +183,7 @@ class Env:
         self.backedge_count = 0
         self.backedges_open = False
         self.max_states_per_insn = 0
+        self.reached_no_kfunc = False
 
         self.scratched_regs = 0
         self.scratched_slots = 0
@@ -280,12 +290,14 @@ class Env:
         """Prototype of a helper that this program may call, if it is known."""
         name = HELPERS.get(number, "")
         if name in self.extra_helpers:
-            return HELPER_PROTOS.get(name)
+            return self.profile.proto(self.program.prog_type, name)
         return self.profile.helper(self.program.prog_type, number)
 
     def call_name(self, insn: Insn, i: int) -> str | None:
         """Name of a called kfunc for the disassembler."""
         if insn.src != 2:
             return None
+        if not insn.imm:
+            return ""  # the kernel's BTF id 0 has the empty name
         meta = self.kfuncs.get(insn.imm)
         return meta.name if meta is not None else None

@@ -9,10 +9,12 @@ from typing import Final
 
 from bpfvm.btf import types as t
 from bpfvm.obj.model import MapSpec
-from verifier.arg_kinds import COMPATIBLE, MEM_TYPES, HelperProto, Kind
+from verifier.arg_kinds import COMPATIBLE, MEM_TYPES, HelperProto, Kind, parse_kind
 from verifier.backtrack import Backtrack, mark_chain_precision, walk_back
 from verifier.btf_access import check_ptr_to_btf_access, ids_match
 from verifier.env import Env
+from verifier.kptr import check_kptr_type, xchg_dest
+from verifier.locks import in_rbtree_callback, process_lock
 from verifier.map_access import check_map_access, check_map_access_type, is_constant_map
 from verifier.memory import check_mem_access, check_ptr_alignment
 from verifier.packet import check_packet_access, may_access_packet
@@ -23,11 +25,13 @@ from verifier.reg_type import (
     DYNPTR_TYPE_XDP,
     MEM_ALIGNED,
     MEM_ALLOC,
+    MEM_PERCPU,
     MEM_RCU,
     MEM_RDONLY,
     MEM_RINGBUF,
     MEM_UNINIT,
     MEM_WRITE,
+    NON_OWN_REF,
     OBJ_RELEASE,
     PTR_MAYBE_NULL,
     PTR_TO_ARENA,
@@ -46,9 +50,12 @@ from verifier.reg_type import (
     type_str,
 )
 from verifier.region import MAX_VAR_SIZE, check_mem_region_access, check_ptr_off_reg
-from verifier.rejection import EACCES, EINVAL
+from verifier.rejection import EACCES, EFAULT, EINVAL
+from verifier.sockets import check_buffer_access
+from verifier.special_fields import TIMER, Field
 from verifier.stack import check_stack_range_initialized, is_null
 from verifier.states import STACK_SPILL, STACK_ZERO
+from verifier.timers import check_map_field
 
 
 @dataclass(slots=True)
@@ -69,8 +76,11 @@ class CallMeta:
     subprogno: int = 0
     const_key: int = -1
     """value of a constant map key, or -1"""
+    kptr: Field | None = None
+    """field that bpf_kptr_xchg() exchanges"""
 
 
+SOCKMAP_VALUE: Final = parse_kind("BTF_ID_SOCK_COMMON")
 _OFFSET_FREE: Final = frozenset(
     (
         *(PTR_TO_STACK, PTR_TO_PACKET, PTR_TO_PACKET_META, PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE, PTR_TO_MEM),
@@ -79,7 +89,8 @@ _OFFSET_FREE: Final = frozenset(
     )
 )
 _OFFSET_FIXED: Final = frozenset(
-    (PTR_TO_BTF_ID, PTR_TO_BTF_ID | MEM_ALLOC, PTR_TO_BTF_ID | PTR_TRUSTED, PTR_TO_BTF_ID | MEM_RCU)
+    PTR_TO_BTF_ID | flags
+    for flags in (0, MEM_ALLOC, PTR_TRUSTED, MEM_RCU, MEM_ALLOC | NON_OWN_REF, MEM_ALLOC | NON_OWN_REF | MEM_RCU)
 )
 
 
@@ -120,7 +131,11 @@ def check_helper_mem_access(env: Env, regno: int, size: int, write: bool, zero_o
         check_packet_access(env, regno, reg.off, size, zero_ok)
     elif base == PTR_TO_BTF_ID:
         check_ptr_to_btf_access(env, regno, reg.off, size, False, -1)
-    elif base == PTR_TO_CTX and env.ctx_kind is not None and env.ctx_kind.array and env.ctx_kind.writable:
+    elif base == PTR_TO_BUF:
+        if write and type_ & MEM_RDONLY:
+            env.reject(EACCES, f"R{regno} cannot write into {type_str(type_)}")
+        check_buffer_access(env, "rdonly" if type_ & MEM_RDONLY else "rdwr", regno, reg.off, size)
+    elif base == PTR_TO_CTX and env.ctx_kind is not None and not env.ctx_kind.fields:
         if size == 0:
             if not zero_ok:
                 env.reject(EACCES, "")
@@ -152,6 +167,7 @@ def check_reg_type(env: Env, regno: int, kind: Kind, meta: CallMeta, helper: str
     """The register's type is one the argument may have."""
     reg = env.frame.regs[regno]
     types = COMPATIBLE[kind.name]
+    name_is_source = kind.name == "KPTR_XCHG_SRC"
     type_ = reg.type
     if kind.flags & MEM_RDONLY:
         type_ &= ~MEM_RDONLY
@@ -159,6 +175,8 @@ def check_reg_type(env: Env, regno: int, kind: Kind, meta: CallMeta, helper: str
         type_ &= ~PTR_MAYBE_NULL
     if kind.name == "PTR_TO_MEM":
         type_ &= ~(DYNPTR_TYPE_SKB | DYNPTR_TYPE_XDP)
+    if name_is_source and type_ & MEM_ALLOC:
+        type_ &= ~(MEM_ALLOC | MEM_PERCPU)
     if type_ not in types:
         env.reject(EACCES, f"R{regno} type={type_str(reg.type)} expected={_expected(types)}")
     if reg.type & BASE_TYPE_MASK != PTR_TO_BTF_ID:
@@ -167,11 +185,20 @@ def check_reg_type(env: Env, regno: int, kind: Kind, meta: CallMeta, helper: str
         if not kind.flags & MEM_RDONLY:
             env.reject(EACCES, f"{helper}() may write into memory pointed by R{regno} type={type_str(reg.type)}")
         return
+    if reg.type & MEM_ALLOC or kind.name == "PTR_TO_PERCPU_BTF_ID":
+        if reg.type & PTR_MAYBE_NULL:
+            env.reject(EFAULT, "verifier bug: invalid PTR_TO_BTF_ID register for type match")
+        if name_is_source and meta.kptr is not None:
+            check_kptr_type(env, meta.kptr, reg, regno)
+        return
     if reg.type & PTR_MAYBE_NULL and (not kind.flags & PTR_MAYBE_NULL or kind.flags & OBJ_RELEASE):
         env.reject(EACCES, f"Possibly NULL pointer passed to helper arg{regno}")
+    if name_is_source and meta.kptr is not None:
+        check_kptr_type(env, meta.kptr, reg, regno)
+        return
     need = env.kernel_btf.find(kind.struct, t.Struct)
     assert reg.ptr.btf is not None
-    strict = bool(kind.flags & OBJ_RELEASE)
+    strict = bool(kind.flags & OBJ_RELEASE) and helper != "bpf_sk_release"
     if not need or not ids_match(reg.ptr.btf, reg.ptr.btf_id, reg.off, env.kernel_btf, need, strict):
         have = reg.ptr.btf.name_of(reg.ptr.btf_id)
         env.reject(EACCES, f"R{regno} is of type {have} but {kind.struct} is expected")
@@ -182,12 +209,11 @@ def _note_reference(env: Env, reg: RegState, regno: int, kind: Kind, meta: CallM
         if not reg.ref_obj_id and not is_null(reg):
             env.reject(EINVAL, f"R{regno} must be referenced when passed to release function")
         meta.release_regno = regno
-    if reg.ref_obj_id:
+    if reg.ref_obj_id and kind.name != "KPTR_XCHG_DEST":
         if meta.ref_obj_id:
-            env.reject(
-                EACCES,
-                f"more than one arg with ref_obj_id R{regno} {reg.ref_obj_id} {meta.ref_obj_id}",
-            )
+            text = f"more than one arg with ref_obj_id R{regno} {reg.ref_obj_id} {meta.ref_obj_id}"
+            env.log.write(text)  # the kernel's has no newline
+            env.reject_quietly(EACCES, text)
         meta.ref_obj_id = reg.ref_obj_id
 
 
@@ -201,11 +227,14 @@ def check_arg(env: Env, arg: int, proto: HelperProto, meta: CallMeta, helper: st
         return
     if is_pkt_pointer(reg.type) and not (may_access_packet(env, write=False) and proto.packet):
         env.reject(EACCES, "helper access to the packet is not allowed")
-    if name == "PTR_TO_MAP_VALUE" and meta.map is None:
-        env.reject(EACCES, "invalid map_ptr to access map->type")
-    if is_null(reg) and kind.flags & PTR_MAYBE_NULL:
-        mark_chain_precision(env, regno)
-    else:
+    if name == "PTR_TO_MAP_VALUE":
+        if meta.map is None:
+            env.reject(EACCES, "invalid map_ptr to access map->type")
+        if meta.map.map_type in ("sockmap", "sockhash"):
+            if kind.flags:
+                env.reject(EINVAL, "invalid arg_type for sockmap/sockhash")
+            kind = SOCKMAP_VALUE
+    if not is_null(reg) or not kind.flags & PTR_MAYBE_NULL:
         check_reg_type(env, regno, kind, meta, helper)
         check_arg_off(env, reg, regno, release=bool(kind.flags & OBJ_RELEASE))
     _note_reference(env, reg, regno, kind, meta)
@@ -215,6 +244,9 @@ def check_arg(env: Env, arg: int, proto: HelperProto, meta: CallMeta, helper: st
 def _by_kind(env: Env, regno: int, kind: Kind, proto: HelperProto, meta: CallMeta) -> None:
     reg, name = env.frame.regs[regno], kind.name
     if name == "CONST_MAP_PTR":
+        if meta.map is not None and (meta.map is not reg.ptr.map or meta.map_uid != reg.ptr.map_uid):
+            ids = f"map_uid={meta.map_uid} doesn't match map pointer in R{regno} map_uid={reg.ptr.map_uid}"
+            env.reject(EINVAL, f"timer pointer in R1 {ids}")
         meta.map, meta.map_uid = reg.ptr.map, reg.ptr.map_uid
     elif name == "PTR_TO_MAP_KEY":
         if meta.map is None:
@@ -247,7 +279,13 @@ def _by_kind(env: Env, regno: int, kind: Kind, proto: HelperProto, meta: CallMet
     elif name == "PTR_TO_CONST_STR":
         check_const_str(env, reg, regno)
     elif name == "PTR_TO_SPIN_LOCK":
-        env.unsupported("bpf_spin_lock")
+        if in_rbtree_callback(env):
+            env.reject(EACCES, "can't spin_{lock,unlock} in rbtree cb")
+        process_lock(env, regno, acquire=proto.name == "spin_lock")
+    elif name == "PTR_TO_TIMER":
+        meta.map, meta.map_uid = check_map_field(env, regno, TIMER), reg.ptr.map_uid
+    elif name == "KPTR_XCHG_DEST":
+        meta.kptr, meta.map = xchg_dest(env, regno)
 
 
 def _constant_key(env: Env, reg: RegState, key_size: int) -> int:

@@ -27,19 +27,24 @@ def check_opcode(env: Env, insn: Insn) -> None:
 
 def is_well_formed(insn: Insn, op: Op | None) -> bool:
     """No reserved field is used."""
-    if op is None or not reserved_ok(insn) or insn.dst > 10 or insn.src > 10:
-        return False
-    return op.name != "may_goto" or insn.off != 0
+    return op is not None and reserved_ok(insn) and insn.dst <= 10 and insn.src <= 10
+
+
+def may_goto_text(env: Env, insn: Insn) -> str:
+    """What is said about a may_goto with a reserved field; 6.12 counts a distance of 0 as one."""
+    return f"invalid may_goto {'' if env.profile.may_goto_nowhere else f'off {insn.off} '}imm {insn.imm}"
 
 
 def refuse_reserved(env: Env, insn: Insn, op: Op | None) -> NoReturn:
     """On the walk: the instruction uses a reserved field; says which kind of instruction it is."""
     if op is not None and reserved_ok(insn) and max(insn.dst, insn.src) > 10:
         env.reject(EINVAL, f"R{insn.src if insn.src > 10 else insn.dst} is invalid")
-    env.reject(EINVAL, _text(insn))
+    if insn.code & 7 in (5, 6) and insn.code & 0xF0 not in (0x00, 0x80, 0x90, 0xE0):
+        env.read(insn.dst)  # a comparison looks at its first operand before it looks at the fields
+    env.reject(EINVAL, _text(env, insn))
 
 
-def _text(insn: Insn) -> str:
+def _text(env: Env, insn: Insn) -> str:
     code = insn.code
     kind, opcode, mode = code & 7, code & 0xF0, code & 0xE0
     if kind in (4, 7):
@@ -61,5 +66,5 @@ def _text(insn: Insn) -> str:
         return "BPF_LD_IMM64 uses reserved fields" if code == 0x18 else "invalid BPF_LD mode"
     names = {0x80: "BPF_CALL", 0x00: "BPF_JA", 0x90: "BPF_EXIT"}
     if opcode == 0xE0:
-        return f"invalid may_goto off {insn.off} imm {insn.imm}"
+        return may_goto_text(env, insn)
     return f"{names.get(opcode, 'BPF_JMP/JMP32')} uses reserved fields"

@@ -9,10 +9,12 @@ from typing import Final
 
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import Op
+from bpfvm.isa.word import U32_MAX, U64_MAX
 from verifier import cnum
 from verifier.backtrack import mark_chain_precision
 from verifier.env import Env
-from verifier.map_fields import special_fields
+from verifier.insn_check import may_goto_text
+from verifier.map_fields import inner_map, may_hold_lock, needs_uid
 from verifier.packet import match_packet_compare, packet_branch_taken
 from verifier.paths import push_path
 from verifier.references import drop_ref
@@ -22,7 +24,7 @@ from verifier.reg_type import (
     CONST_PTR_TO_DYNPTR,
     CONST_PTR_TO_MAP,
     MEM_ALLOC,
-    MEM_RCU,
+    NON_OWN_REF,
     PTR_MAYBE_NULL,
     PTR_TO_BTF_ID,
     PTR_TO_FUNC,
@@ -40,6 +42,7 @@ from verifier.reg_type import (
     SCALAR_VALUE,
     is_pkt_pointer,
 )
+from verifier.rejection import EINVAL
 from verifier.scalar_ids import Linked, collect_linked, sync_linked
 from verifier.scalar_jump import branch_taken, refine_both
 from verifier.state_print import print_insn_state
@@ -54,6 +57,10 @@ NEVER_NULL: Final = frozenset(
 )
 
 
+TRUSTED: Final = MEM_ALLOC | PTR_TRUSTED | NON_OWN_REF
+"""BPF_REG_TRUSTED_MODIFIERS: an RCU pointer is not among them, so a comparison of it with NULL goes both ways."""
+
+
 def reg_not_null(reg: RegState) -> bool:
     """The pointer is certainly not NULL."""
     type_ = reg.type
@@ -63,9 +70,8 @@ def reg_not_null(reg: RegState) -> bool:
     if base in NEVER_NULL:
         return True
     if base == PTR_TO_BTF_ID:
-        if type_ & PTR_UNTRUSTED:
-            return False
-        return bool(reg.ref_obj_id or type_ & (MEM_ALLOC | PTR_TRUSTED | MEM_RCU))
+        flags = type_ & ~BASE_TYPE_MASK
+        return bool(reg.ref_obj_id or (flags & TRUSTED and not flags & ~TRUSTED))
     return base == PTR_TO_MEM and not type_ & PTR_UNTRUSTED
 
 
@@ -73,16 +79,22 @@ def _is_packet(reg: RegState) -> bool:
     return is_pkt_pointer(reg.type) or reg.type == PTR_TO_PACKET_END
 
 
+def _is_zero(reg: RegState, width: int) -> bool:
+    """The number 0, of which a 32-bit comparison sees only the low half (even if the other operand is a pointer)."""
+    if reg.type != SCALAR_VALUE:
+        return False
+    var_off = reg.num.var_off
+    return not (var_off.value | var_off.mask) & (U64_MAX if width == 64 else U32_MAX)
+
+
 def _predict(op: str, width: int, dst: RegState, src: RegState) -> int:
     if dst.type == SCALAR_VALUE and src.type == SCALAR_VALUE:
         return branch_taken(op, width, dst, src)
     if width == 64 and _is_packet(dst) and _is_packet(src):
         return packet_branch_taken(op, dst, src)
-    if width != 64:
-        return -1
-    if not src.is_const():
+    if not _is_zero(src, width):
         dst, src = src, dst
-    if not src.is_const() or src.const_value() or not reg_not_null(dst):
+    if not _is_zero(src, width) or not reg_not_null(dst):
         return -1
     return {"jeq": 0, "jne": 1}.get(op, -1)
 
@@ -180,20 +192,15 @@ def not_null(reg: RegState) -> RegState:
     if reg.type & BASE_TYPE_MASK == PTR_TO_MAP_VALUE and reg.ptr.map is not None:
         map_ = reg.ptr.map
         if map_.inner is not None:
-            return reg.with_(type=CONST_PTR_TO_MAP, ptr=replace(reg.ptr, map=map_.inner, map_uid=0))
+            inner = inner_map(map_.inner)
+            uid = reg.id if needs_uid(inner) else 0
+            return reg.with_(type=CONST_PTR_TO_MAP, ptr=replace(reg.ptr, map=inner, map_uid=uid))
         if map_.map_type == "xskmap":
             return reg.with_(type=PTR_TO_XDP_SOCK)
         if map_.map_type in ("sockmap", "sockhash"):
             return reg.with_(type=PTR_TO_SOCKET)
         return reg.with_(type=PTR_TO_MAP_VALUE)
     return reg.with_(type=reg.type & ~PTR_MAYBE_NULL)
-
-
-def _keeps_id(reg: RegState) -> bool:
-    """A pointer to something that may hold a lock keeps its identity (reg_may_point_to_spin_lock)."""
-    if reg.type & BASE_TYPE_MASK == PTR_TO_MAP_VALUE and reg.ptr.map is not None:
-        return any(f.kind in ("bpf_spin_lock", "bpf_res_spin_lock") for f in special_fields(reg.ptr.map))
-    return False
 
 
 def mark_ptr_or_null(state: VerifierState, regno: int, *, is_null: bool) -> None:
@@ -209,7 +216,7 @@ def mark_ptr_or_null(state: VerifierState, regno: int, *, is_null: bool) -> None
         if is_null:
             return RegState(SCALAR_VALUE, cnum.ZERO)
         new = not_null(reg)
-        return new if _keeps_id(new) else new.with_(id=0)
+        return new if may_hold_lock(new) else new.with_(id=0)
 
     for frame in state.frames:
         for i, old in enumerate(frame.regs):
@@ -230,6 +237,8 @@ def check_may_goto(env: Env, insn: Insn, op: Op) -> int:
     """may_goto: leaves the loop now, and (queued) stays in it."""
     env.jmps_processed += 1
     i = env.insn_idx
+    if not insn.off and not env.profile.may_goto_nowhere:
+        env.reject(EINVAL, may_goto_text(env, insn))
     queued = push_path(env, i + 1, i)
     queued.may_goto_depth += 1
     widen_before_next_round(env, queued, i)

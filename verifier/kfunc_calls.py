@@ -4,24 +4,50 @@ numbers, kernel objects and plain memory."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from bpfvm.btf import types as t
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import Op
+from bpfvm.isa.word import U32_MAX, s32
+from verifier.alloc_objects import NEW, check_alloc_arg, check_refcounted_arg, is_scalar_struct, new_object
 from verifier.backtrack import mark_chain_precision
 from verifier.btf_access import UNSAFE, ids_match, is_trusted
+from verifier.ctx_structs import PROJECTIONS, is_ctx_pointer
 from verifier.env import Env
+from verifier.exceptions import THROW, check_throw, check_thrown
+from verifier.func_args import check_mem_arg
+from verifier.graph import (
+    ADDERS,
+    RBTREE_ADD,
+    check_node_arg,
+    check_root_arg,
+    give_to_root,
+    graph_node,
+    not_owned,
+    push_less,
+)
 from verifier.helper_args import check_arg_off, check_helper_mem_access
+from verifier.kfunc_casts import CAST_RESULTS
+from verifier.kfunc_state import KfuncCall
 from verifier.kfuncs import KfuncMeta
+from verifier.loads import EXIT
+from verifier.locks import RES_LOCKS, allowed_under_lock, check_res_lock_arg, push_failed_lock
+from verifier.map_fields import may_hold_lock
+from verifier.packet import clear_all_pkt_pointers
 from verifier.references import acquire_ref, each_reg, release_ref
-from verifier.reg import Pointee, RegState, pointer, unknown
+from verifier.reg import Pointee, RegState, const, pointer, unknown
 from verifier.reg_type import (
     BASE_TYPE_MASK,
+    CONST_PTR_TO_MAP,
     MEM_RCU,
     MEM_RDONLY,
     PTR_MAYBE_NULL,
     PTR_TO_BTF_ID,
+    PTR_TO_CTX,
+    PTR_TO_FUNC,
     PTR_TO_MEM,
     PTR_TRUSTED,
     PTR_UNTRUSTED,
@@ -29,118 +55,158 @@ from verifier.reg_type import (
     type_str,
 )
 from verifier.region import MAX_VAR_SIZE
-from verifier.rejection import EACCES, EINVAL
+from verifier.rejection import EACCES, EFAULT, EINVAL, Rejection
+from verifier.sockets import SOCK_STRUCTS
+from verifier.special_fields import NODES, RES_SPIN_LOCK, ROOTS, TASK_WORK, WQ
 from verifier.stack import is_null
-from verifier.subprogs import check_mem_arg
+from verifier.timers import ASYNC_KFUNCS, check_field_arg, check_map_arg, push_kfunc_callback
 
-MAX_SCALAR_STRUCT_DEPTH: Final = 4
 RCU_LOCK, RCU_UNLOCK = "bpf_rcu_read_lock", "bpf_rcu_read_unlock"
 PREEMPT_OFF, PREEMPT_ON = "bpf_preempt_disable", "bpf_preempt_enable"
 OPAQUE: Final = frozenset(
     [
         "bpf_dynptr",
         "bpf_dynptr_kern",
-        "bpf_list_head",
-        "bpf_list_node",
-        "bpf_rb_root",
-        "bpf_rb_node",
-        "bpf_wq",
         "bpf_refcount",
-        "bpf_res_spin_lock",
         "bpf_map",
-        "bpf_task_work",
     ]
 )
 """Argument types that need rules of their own, which this verifier doesn't have yet."""
+SPECIAL_STRUCTS: Final = ROOTS | NODES | {WQ, TASK_WORK, RES_SPIN_LOCK}
+ALWAYS_TRUSTED: Final = frozenset((*SOCK_STRUCTS, CONST_PTR_TO_MAP))
+RULES_BY_NAME: Final[dict[str, Callable[[Env, KfuncCall, int, RegState], None]]] = {
+    "__alloc": check_alloc_arg,
+    "__refcounted_kptr": check_refcounted_arg,
+    "__map": check_map_arg,
+}
+"""By the end of a parameter's name."""
 
 
 def check_call_kfunc(env: Env, insn: Insn, op: Op) -> int:
     """A call of a kernel function."""
     del op
     env.jmps_processed += 1
-    if env.state.active_locks:
+    found = env.kfuncs.get(insn.imm)
+    if env.state.active_locks and (found is None or not allowed_under_lock(env, found.name)):
         env.reject(EINVAL, "function calls are not allowed while holding a lock")
     if not insn.imm:
+        env.reached_no_kfunc = True  # judged after the walk: in dead code it is allowed
+        env.scratched_regs |= 1
         return env.insn_idx + 1
     meta = env.kfuncs[insn.imm]
     if not meta.allowed:
         env.reject(EACCES, f"calling kernel function {meta.name} is not allowed")
     if meta.flags is None:
         env.unsupported(f"kernel function {meta.name}")
+    if meta.name in RES_LOCKS:
+        push_failed_lock(env)
+    elif meta.name == "__bpf_trap":
+        env.reject(EFAULT, "unexpected __bpf_trap() due to uninitialized variable?")
     if meta.sleepable and not env.in_sleepable():
         env.reject(EACCES, f"program must be sleepable to call sleepable kfunc {meta.name}")
-    release_regno = _check_args(env, meta)
+    call = KfuncCall(meta)
+    _check_args(env, call)
+    if meta.name == RBTREE_ADD:
+        push_less(env, insn, call)
+    elif meta.name in ASYNC_KFUNCS:
+        push_kfunc_callback(env, call)
     _regions(env, meta)
-    if release_regno and not release_ref(env, env.frame.regs[release_regno].ref_obj_id):
+    if call.release_regno and not release_ref(env, env.frame.regs[call.release_regno].ref_obj_id):
         env.reject(EINVAL, f"kfunc {meta.name}#{meta.btf_id} reference has not been acquired before")
+    if meta.name in ADDERS:
+        give_to_root(env, call)
+    elif meta.name == THROW:
+        check_throw(env)
+    if meta.name == "bpf_rdonly_cast":
+        meta = replace(meta, cast_to=s32(env.frame.regs[2].num.var_off.value & U32_MAX))
     env.clear_caller_saved()
-    _result(env, meta)
+    _result(env, meta, call)
+    if meta.name == THROW:
+        check_thrown(env)
+        return EXIT
+    if meta.changes_packet:
+        clear_all_pkt_pointers(env)
     env.scratched_regs |= 1
     return env.insn_idx + 1
 
 
 # --- arguments ------------------------------------------------------------
-def _check_args(env: Env, meta: KfuncMeta) -> int:
-    """Check r1..r5; returns the register that is released, or 0."""
-    btf = env.kernel_btf
+def _check_args(env: Env, call: KfuncCall) -> None:
+    """Check r1..r5."""
+    btf, meta = env.kernel_btf, call.kfunc
     params = meta.proto.params
     if len(params) > 5:
         env.reject(EINVAL, f"Function {meta.name} has {len(params)} > 5 args")
-    release_regno = 0
     i = 0
     while i < len(params):
         param, regno = params[i], i + 1
         i += 1
-        if param.name.endswith("__ign"):
+        if param.name.endswith(("__ign", "__prog")):
             continue
         kind = btf.resolve(param.type)
-        reg = env.read(regno)
+        reg = env.frame.regs[regno]
         if isinstance(kind, (t.Int, t.Enum)):
-            _scalar_arg(env, reg, regno, param.name)
+            _scalar_arg(env, call, reg, regno, param.name)
             continue
         if not isinstance(kind, t.Ptr):
             env.reject(EINVAL, f"Unrecognized arg#{i - 1} type {kind.kind_name}")
-        if reg.ref_obj_id and meta.has("RELEASE"):
-            release_regno = regno
-        i += _pointer_arg(env, meta, param, kind, i - 1)
-    if meta.has("RELEASE") and not release_regno:
+        i += _pointer_arg(env, call, param, kind, i - 1)
+    if meta.has("RELEASE") and not call.release_regno:
         env.reject(EINVAL, f"release kernel function {meta.name} expects refcounted PTR_TO_BTF_ID")
-    return release_regno
 
 
-def _scalar_arg(env: Env, reg: RegState, regno: int, name: str) -> None:
+def _scalar_arg(env: Env, call: KfuncCall, reg: RegState, regno: int, name: str) -> None:
     if reg.type != SCALAR_VALUE:
         env.reject(EINVAL, f"R{regno} is not a scalar")
     if name.endswith("__k"):
         if reg.num.var_off.mask:
             env.reject(EINVAL, f"R{regno} must be a known constant")
         mark_chain_precision(env, regno)
+        call.constant = reg.num.var_off.value
 
 
-def _pointer_arg(env: Env, meta: KfuncMeta, param: t.Param, kind: t.Ptr, i: int) -> int:
+def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int) -> int:
     """A pointer argument; returns how many further parameters it took with it."""
-    btf, regno = env.kernel_btf, i + 1
+    btf, regno, meta = env.kernel_btf, i + 1, call.kfunc
     reg = env.frame.regs[regno]
     nullable = param.name.endswith("__nullable") or param.name.endswith("__opt")
-    strict = _wants_trust(meta) or meta.has("RCU")
+    strict = _wants_trust(env, meta) or meta.has("RCU")
     if strict and (is_null(reg) or reg.type & PTR_MAYBE_NULL) and not nullable:
         env.reject(EACCES, f"Possibly NULL pointer passed to trusted arg{i}")
+    if meta.name == "bpf_cast_to_kern_ctx" or is_ctx_pointer(btf, kind, env.program.prog_type):
+        if reg.type != PTR_TO_CTX:
+            env.reject(EINVAL, f"arg#{i} expected pointer to ctx, but got {type_str(reg.type)}")
+        check_arg_off(env, reg, regno, release=False)
+        return 0
+    if reg.ref_obj_id:
+        call.ref_obj_id = reg.ref_obj_id
+        if meta.has("RELEASE"):
+            call.release_regno = regno
     target_id = btf.skip_mods(kind.type)
     target = btf.type(target_id)
-    if target.name in OPAQUE or target.name.startswith("bpf_iter_") or isinstance(target, t.FuncProto):
-        env.unsupported(f"argument {i} of kernel function {meta.name} ({target.name or target.kind_name})")
     if nullable and is_null(reg):
         return 0
-    if reg.type & BASE_TYPE_MASK == PTR_TO_BTF_ID:
+    if target.name in OPAQUE or target.name.startswith("bpf_iter_"):
+        env.unsupported(f"argument {i} of kernel function {meta.name} ({target.name or target.kind_name})")
+    if _special_arg(env, call, param, target, i):
+        return 0
+    if reg.type & BASE_TYPE_MASK == PTR_TO_BTF_ID or reg.type in SOCK_STRUCTS:
         _object_arg(env, meta, i, target_id, target)
         return 0
+    if isinstance(target, t.FuncProto):
+        if reg.type != PTR_TO_FUNC:
+            env.reject(EINVAL, f"arg{i} expected pointer to func")
+        check_arg_off(env, reg, regno, release=False)
+        call.subprogno = reg.ptr.subprogno
+        return 0
     sized = _has_size(env, meta, i)
-    scalar = isinstance(target, (t.Int, t.Enum)) or _is_scalar_struct(env, target, 0)
+    scalar = isinstance(target, (t.Int, t.Enum)) or is_scalar_struct(btf, target)
     if not scalar and not (sized and isinstance(target, t.Void)):
         what = "void, " if sized else ""
+        whose = "UNKNOWN " if isinstance(target, t.Void) else f"{target.kind_name} {target.name}"
         env.reject(
             EINVAL,
-            f"arg#{i} pointer type {target.kind_name} {target.name} must point to {what}scalar, or struct with scalar",
+            f"arg#{i} pointer type {whose} must point to {what}scalar, or struct with scalar",
         )
     check_arg_off(env, reg, regno, release=meta.has("RELEASE") and bool(reg.ref_obj_id))
     if sized:
@@ -150,27 +216,49 @@ def _pointer_arg(env: Env, meta: KfuncMeta, param: t.Param, kind: t.Ptr, i: int)
     return 0
 
 
-def _wants_trust(meta: KfuncMeta) -> bool:
-    """Objects passed must be trusted: so the flag says, and a release says so too."""
-    return meta.has("TRUSTED_ARGS") or meta.has("RELEASE")
-
-
-def _is_scalar_struct(env: Env, found: t.BtfType, depth: int) -> bool:
-    if not isinstance(found, t.Struct) or depth > MAX_SCALAR_STRUCT_DEPTH:
+def _special_arg(env: Env, call: KfuncCall, param: t.Param, target: t.BtfType, i: int) -> bool:
+    """An argument whose name or type asks for something special; False if it is none."""
+    meta, reg = call.kfunc, env.frame.regs[i + 1]
+    release = meta.has("RELEASE") and bool(reg.ref_obj_id)
+    rule = next((rule for end, rule in RULES_BY_NAME.items() if param.name.endswith(end)), None)
+    if rule is not None:
+        if rule is check_map_arg and reg.ptr.map is None:
+            env.reject(EINVAL, f"pointer in R{i + 1} isn't map pointer")
+        if rule is not check_refcounted_arg:
+            _check_trust(env, meta, reg, i + 1)
+        check_arg_off(env, reg, i + 1, release=release)
+        rule(env, call, i, reg)
+        return True
+    if not isinstance(target, t.Struct) or target.name not in SPECIAL_STRUCTS:
         return False
-    btf = env.kernel_btf
-    for member in found.members:
-        inner = btf.resolve(member.type)
-        if isinstance(inner, t.Array):
-            inner = btf.resolve(inner.type)
-            if not isinstance(inner, (t.Int, t.Enum)):
-                return False
-        elif isinstance(inner, t.Struct):
-            if not _is_scalar_struct(env, inner, depth + 1):
-                return False
-        elif not isinstance(inner, (t.Int, t.Enum)):
-            return False
+    check_arg_off(env, reg, i + 1, release=release)
+    kind = target.name
+    if kind in ROOTS:
+        check_root_arg(env, call, i, reg, kind)
+    elif kind in NODES:
+        check_node_arg(env, call, i, reg, kind)
+    elif kind == RES_SPIN_LOCK:
+        check_res_lock_arg(env, meta.name, i, reg)
+    else:
+        check_field_arg(env, call, i, reg, kind)
     return True
+
+
+def _check_trust(env: Env, meta: KfuncMeta, reg: RegState, regno: int) -> None:
+    """The object lives for certain, if the kfunc asks for that."""
+    if not (_wants_trust(env, meta) or meta.has("RCU")) or is_trusted(reg) or reg.type in ALWAYS_TRUSTED:
+        return
+    if not meta.has("RCU"):
+        env.reject(EINVAL, f"R{regno} must be referenced or trusted")
+    if not reg.type & MEM_RCU:
+        env.reject(EINVAL, f"R{regno} must be a rcu pointer")
+
+
+def _wants_trust(env: Env, meta: KfuncMeta) -> bool:
+    """Objects passed must be trusted: so the flag says, a release says so, and since 6.18 nothing need say so."""
+    if env.profile.kfunc_trust and not meta.has("RCU"):
+        return True
+    return meta.has("TRUSTED_ARGS") or meta.has("RELEASE")
 
 
 def _has_size(env: Env, meta: KfuncMeta, i: int) -> bool:
@@ -194,7 +282,10 @@ def _sized_arg(env: Env, i: int) -> None:
         env.report(f"R{regno} unbounded memory access, use 'var &= const' or 'if (var < const)'")
         env.reject(EACCES, pair)
     for write in (False, True):
-        check_helper_mem_access(env, regno - 1, num.umax, write, True, None)
+        try:
+            check_helper_mem_access(env, regno - 1, num.umax, write, True, None)
+        except Rejection as why:
+            env.reject(why.errno, pair)
         mark_chain_precision(env, regno)
 
 
@@ -205,22 +296,22 @@ def _object_arg(env: Env, meta: KfuncMeta, i: int, target_id: int, target: t.Btf
     if not isinstance(target, t.Struct):
         what = f"{target.kind_name} {target.name}"
         env.reject(EINVAL, f"kernel function {meta.name} args#{i} pointer type {what} is not supported")
-    if (_wants_trust(meta) or meta.has("RCU")) and not is_trusted(reg):
-        if not meta.has("RCU"):
-            env.reject(EINVAL, f"R{regno} must be referenced or trusted")
-        if not reg.type & MEM_RCU:
-            env.reject(EINVAL, f"R{regno} must be a rcu pointer")
+    _check_trust(env, meta, reg, regno)
     check_arg_off(env, reg, regno, release=meta.has("RELEASE") and bool(reg.ref_obj_id))
     if reg.type & UNSAFE and not reg.type & MEM_RCU:
         env.report(f"arg#{i} is {type_str(reg.type)} ")
         trusted = reg.type & (BASE_TYPE_MASK | PTR_TRUSTED | MEM_RCU)
         env.reject(EINVAL, f"expected {type_str(trusted)} or socket")
     strict = meta.has("RELEASE") and bool(reg.ref_obj_id)
-    assert reg.ptr.btf is not None
+    have_btf, have_id = reg.ptr.btf or env.kernel_btf, reg.ptr.btf_id
+    if reg.type in SOCK_STRUCTS:
+        have_id = have_btf.find(SOCK_STRUCTS[reg.type], t.Struct)
+    have = have_btf.type(have_id)
     if not strict:
-        strict = _no_cast_alias(reg.ptr.btf.name_of(reg.ptr.btf_id), target.name)
-    if not ids_match(reg.ptr.btf, reg.ptr.btf_id, reg.off, env.kernel_btf, target_id, strict):
-        have = reg.ptr.btf.type(reg.ptr.btf_id)
+        strict = _no_cast_alias(have.name, target.name)
+    if (target.name, have.name) in PROJECTIONS:
+        return
+    if not ids_match(have_btf, have_id, reg.off, env.kernel_btf, target_id, strict):
         env.reject(
             EINVAL,
             f"kernel function {meta.name} args#{i} expected pointer to {target.kind_name} {target.name} "
@@ -265,12 +356,12 @@ def _leave_rcu(reg: RegState) -> RegState:
     return reg.with_(type=reg.type & ~(MEM_RCU | PTR_MAYBE_NULL) | PTR_UNTRUSTED)
 
 
-def _result(env: Env, meta: KfuncMeta) -> None:
+def _result(env: Env, meta: KfuncMeta, call: KfuncCall) -> None:
     """What the call leaves in r0."""
     btf, regs = env.kernel_btf, env.frame.regs
     kind = btf.resolve(meta.proto.ret)
     if isinstance(kind, (t.Int, t.Enum)):
-        regs[0] = unknown()
+        regs[0] = const(0) if meta.name in RES_LOCKS else unknown()
         return
     if not isinstance(kind, t.Ptr):
         if meta.has("ACQUIRE"):
@@ -278,16 +369,28 @@ def _result(env: Env, meta: KfuncMeta) -> None:
         return
     target_id = btf.skip_mods(kind.type)
     target = btf.type(target_id)
-    if isinstance(target, t.Void):
+    if meta.name in CAST_RESULTS:
+        regs[0] = CAST_RESULTS[meta.name](env, meta)
+        return
+    node = target.name in NODES
+    if meta.name in NEW:
+        reg = new_object(env, call)
+    elif isinstance(target, t.Void):
         regs[0] = unknown()
         return
-    if isinstance(target, t.Struct):
+    elif node and call.root is not None:
+        reg = graph_node(call.root)
+    elif isinstance(target, t.Struct):
         reg = pointer(PTR_TO_BTF_ID, ptr=Pointee(btf=btf, btf_id=target_id))
     else:
         reg = pointer(PTR_TO_MEM | MEM_RDONLY, ptr=Pointee(mem_size=btf.size_of(target_id)))
-    if meta.has("RET_NULL"):
+    if call.may_return_null:
         reg = reg.with_(type=reg.type | PTR_MAYBE_NULL, id=env.new_id())
     if meta.has("ACQUIRE"):
         id_ = acquire_ref(env)
-        reg = reg.with_(ref_obj_id=id_, id=id_ if meta.has("RET_NULL") else reg.id)
+        reg = reg.with_(ref_obj_id=id_, id=id_ if call.may_return_null else reg.id)
+    elif node:
+        reg = not_owned(reg)
+    if not reg.id and may_hold_lock(reg):
+        reg = reg.with_(id=env.new_id())
     regs[0] = reg

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""kfuncs: which program types may call which, and the flags of those this verifier knows.
+"""kfuncs: sets that program types share (see kfunc_sets), and the flags of those this verifier knows.
 
 Allowed sets were read off a running 6.18 kernel; flags are those of BTF_ID_FLAGS in kernel/bpf/helpers.c,
 kernel/bpf/cpumask.c (6.12, 6.18). A kfunc that is allowed but has no flags here is refused by name.
@@ -137,6 +137,34 @@ bpf_cpumask_copy RCU
 bpf_cpumask_any_distribute RCU
 bpf_cpumask_any_and_distribute RCU
 bpf_cpumask_weight RCU
+bpf_obj_new_impl ACQUIRE RET_NULL
+bpf_percpu_obj_new_impl ACQUIRE RET_NULL
+bpf_obj_drop_impl RELEASE
+bpf_percpu_obj_drop_impl RELEASE
+bpf_refcount_acquire_impl ACQUIRE RET_NULL RCU
+bpf_list_push_front_impl
+bpf_list_push_back_impl
+bpf_list_pop_front ACQUIRE RET_NULL
+bpf_list_pop_back ACQUIRE RET_NULL
+bpf_list_front RET_NULL
+bpf_list_back RET_NULL
+bpf_rbtree_remove ACQUIRE RET_NULL
+bpf_rbtree_add_impl
+bpf_rbtree_first RET_NULL
+bpf_rbtree_root RET_NULL
+bpf_rbtree_left RET_NULL
+bpf_rbtree_right RET_NULL
+bpf_throw
+__bpf_trap
+bpf_kfunc_call_test_release RELEASE
+bpf_kfunc_call_memb_release RELEASE
+bpf_wq_init
+bpf_wq_set_callback_impl
+bpf_wq_start
+bpf_task_work_schedule_signal_impl TRUSTED_ARGS
+bpf_task_work_schedule_resume_impl TRUSTED_ARGS
+bpf_res_spin_lock RET_NULL
+bpf_res_spin_unlock
 bpf_rcu_read_lock
 bpf_rcu_read_unlock
 bpf_preempt_disable
@@ -155,18 +183,65 @@ bpf_strcspn
 bpf_strstr
 bpf_strnstr
 bpf_send_signal_task TRUSTED_ARGS
+bpf_cast_to_kern_ctx
+bpf_rdonly_cast
+bpf_skb_ct_alloc ACQUIRE RET_NULL
+bpf_xdp_ct_alloc ACQUIRE RET_NULL
+bpf_skb_ct_lookup ACQUIRE RET_NULL
+bpf_xdp_ct_lookup ACQUIRE RET_NULL
+bpf_ct_insert_entry ACQUIRE RET_NULL RELEASE
+bpf_ct_release RELEASE
+bpf_ct_set_timeout TRUSTED_ARGS
+bpf_ct_change_timeout TRUSTED_ARGS
+bpf_ct_set_status TRUSTED_ARGS
+bpf_ct_change_status TRUSTED_ARGS
+bpf_ct_set_nat_info TRUSTED_ARGS
+bpf_sk_assign_tcp_reqsk TRUSTED_ARGS
+bpf_sock_addr_set_sun_path TRUSTED_ARGS
+bpf_sock_ops_enable_tx_tstamp TRUSTED_ARGS
+bpf_sock_destroy TRUSTED_ARGS
+bpf_xdp_get_xfrm_state ACQUIRE RET_NULL
+bpf_xdp_xfrm_state_release RELEASE
+bpf_xdp_pull_data
+bpf_xdp_metadata_rx_timestamp
+bpf_xdp_metadata_rx_hash
+bpf_xdp_metadata_rx_vlan_tag
+css_rstat_updated
+css_rstat_flush SLEEPABLE
+bpf_map_sum_elem_count TRUSTED_ARGS
+bpf_session_is_return
+bpf_session_cookie
+bpf_crypto_ctx_create ACQUIRE RET_NULL SLEEPABLE
+bpf_crypto_ctx_acquire ACQUIRE RCU RET_NULL
+bpf_crypto_ctx_release RELEASE
+bpf_get_task_exe_file ACQUIRE TRUSTED_ARGS RET_NULL
+bpf_put_file RELEASE
+bpf_path_d_path TRUSTED_ARGS
+bpf_modify_return_test_tp
+bpf_key_put RELEASE
+bpf_lookup_system_key ACQUIRE RET_NULL
+bpf_lookup_user_key ACQUIRE RET_NULL SLEEPABLE
+bbr_init
+bbr_main
+bbr_sndbuf_expand
+bbr_undo_cwnd
+bbr_cwnd_event
+bbr_ssthresh
+bbr_min_tso_segs
+bbr_set_state
+cubictcp_init
+cubictcp_recalc_ssthresh
+cubictcp_cong_avoid
+cubictcp_state
+cubictcp_cwnd_event
+cubictcp_acked
+tcp_reno_ssthresh
+tcp_reno_cong_avoid
+tcp_reno_undo_cwnd
+tcp_slow_start
+tcp_cong_avoid_ai
 """
 KFUNC_FLAGS: Final[dict[str, frozenset[str]]] = {
     name: frozenset(flags) for name, *flags in (row.split() for row in _FLAG_ROWS.strip().splitlines())
 }
 """kfunc → its KF_* flags without the prefix."""
-
-KFUNCS_BY_TYPE: Final[dict[str, frozenset[str]]] = {
-    "struct_ops": COMMON_KFUNCS | GENERIC_KFUNCS | CPUMASK_KFUNCS,
-    "syscall": COMMON_KFUNCS | GENERIC_KFUNCS | CPUMASK_KFUNCS,
-    "xdp": COMMON_KFUNCS | GENERIC_KFUNCS,
-    "raw_tracepoint": COMMON_KFUNCS,
-    "socket_filter": COMMON_KFUNCS,
-    "kprobe": COMMON_KFUNCS,
-    "tracepoint": COMMON_KFUNCS,
-}

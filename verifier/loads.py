@@ -10,6 +10,7 @@ from bpfvm.isa.insn import Insn, imm64
 from bpfvm.isa.table import Op
 from verifier.env import Env
 from verifier.memory import SOCK_TYPES, check_mem_access
+from verifier.paths import push_path
 from verifier.references import check_leak
 from verifier.reg import Pointee, const, pointer
 from verifier.reg_type import (
@@ -105,12 +106,12 @@ def check_atomic(env: Env, insn: Insn, op: Op) -> int:
 
 
 def check_load_acquire(env: Env, insn: Insn, op: Op) -> int:
-    """load_acquire."""
+    """load_acquire. What the source points at is asked after the load, so a load over its own source is allowed."""
     src = env.read(insn.src)
-    _check_atomic_target(env, insn.src, "loads from")
     env.may_write(insn.dst)
     check_mem_access(env, insn.src, insn.off, op.size, False, insn.dst, strict_once=True)
     _save_ptr_type(env, src.type, False)
+    _check_atomic_target(env, insn.src, "loads from")
     return env.insn_idx + 1
 
 
@@ -118,9 +119,9 @@ def check_store_release(env: Env, insn: Insn, op: Op) -> int:
     """store_release."""
     env.read(insn.src)
     dst = env.read(insn.dst)
-    _check_atomic_target(env, insn.dst, "stores into")
     check_mem_access(env, insn.dst, insn.off, op.size, True, insn.src, strict_once=True)
     _save_ptr_type(env, dst.type, False)
+    _check_atomic_target(env, insn.dst, "stores into")
     return env.insn_idx + 1
 
 
@@ -160,13 +161,12 @@ def check_exit(env: Env, insn: Insn, op: Op) -> int:
 
 
 def check_packet_load(env: Env, insn: Insn, op: Op) -> int:
-    """ld_abs, ld_ind: r6 holds the context; r0 gets packet bytes; r1..r5 are lost."""
+    """ld_abs, ld_ind: r6 holds the context; r0 gets packet bytes; r1..r5 are lost. Outside of the packet, the function
+    ends with 0."""
     if env.program.prog_type not in ("socket_filter", "sched_cls", "sched_act"):
         env.reject(EINVAL, "BPF_LD_[ABS|IND] instructions not allowed for this program type")
     if any(frame.in_callback for frame in env.state.frames):
         env.reject(EINVAL, "cannot use BPF_LD_[ABS|IND] within callback")
-    if len(env.state.frames) > 1:
-        env.unsupported("BPF_LD_[ABS|IND] in an inner function")
     ctx = env.read(6)
     check_leak(env, exception=False, check_lock=True, prefix="BPF_LD_[ABS|IND]")
     if ctx.type != PTR_TO_CTX:
@@ -176,4 +176,9 @@ def check_packet_load(env: Env, insn: Insn, op: Op) -> int:
     check_ptr_off_reg(env, ctx, 6)
     env.clear_caller_saved()
     env.write_unknown(0)
+    if len(env.state.frames) > 1:
+        env.scratched_regs |= 1
+        push_path(env, env.insn_idx + 1, env.insn_idx)
+        env.frame.regs[0] = const(0)
+        return leave_function(env)
     return env.insn_idx + 1

@@ -8,10 +8,12 @@ from typing import Final
 from bpfvm.isa.map_types import BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG
 from bpfvm.obj.model import MapSpec
 from verifier.env import Env
+from verifier.kptr import check_kptr_touch
 from verifier.map_fields import special_fields
 from verifier.reg import RegState, const, unknown
 from verifier.region import check_mem_region_access
 from verifier.rejection import EACCES, EINVAL
+from verifier.special_fields import POINTERS
 
 DIRECT_VALUE_TYPES: Final = frozenset(("array",))
 """Map types whose one value a program may address directly (map_direct_value_addr)."""
@@ -37,10 +39,9 @@ def check_map_access(env: Env, regno: int, off: int, size: int, zero_ok: bool = 
         return
     for field in special_fields(map_):
         if reg.num.smin + off < field.offset + field.size and field.offset < reg.num.umax + off + size:
-            if field.kind == "kptr":
-                if helper:
-                    env.reject(EACCES, "kptr cannot be accessed indirectly by helper")
-                env.unsupported("access to a kptr in a map value")
+            if field.kind in POINTERS:
+                check_kptr_touch(env, reg, field, off, size, helper)
+                continue
             env.reject(EACCES, f"{field.kind} cannot be accessed directly by load/store")
 
 

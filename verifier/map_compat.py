@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from bpfvm.obj.model import MapSpec
+from verifier.attach_types import TRACE_ITER
 from verifier.env import Env
 from verifier.rejection import EINVAL
 
@@ -58,10 +59,35 @@ ONLY_MAPS: Final[dict[str, frozenset[str]]] = {
     "map_push_elem": frozenset(("queue", "stack", "bloom_filter")),
     "map_lookup_percpu_elem": frozenset(("percpu_array", "percpu_hash", "lru_percpu_hash")),
     **dict.fromkeys(("sk_storage_get", "sk_storage_delete"), frozenset(("sk_storage",))),
+    **dict.fromkeys(("sk_redirect_map", "msg_redirect_map", "sock_map_update"), frozenset(("sockmap",))),
+    **dict.fromkeys(("sk_redirect_hash", "msg_redirect_hash", "sock_hash_update"), frozenset(("sockhash",))),
+    "get_local_storage": frozenset(("cgroup_storage", "percpu_cgroup_storage")),
+    "sk_select_reuseport": frozenset(("reuseport_sockarray", "sockmap", "sockhash")),
+    **dict.fromkeys(("inode_storage_get", "inode_storage_delete"), frozenset(("inode_storage",))),
     **dict.fromkeys(("task_storage_get", "task_storage_delete"), frozenset(("task_storage",))),
     **dict.fromkeys(("cgrp_storage_get", "cgrp_storage_delete"), frozenset(("cgrp_storage",))),
 }
 """Helpers that only take some map types."""
+
+
+_SOCKMAP_WRITERS_TEXT: Final = """
+socket_filter sched_cls sched_act xdp sk_reuseport flow_dissector sk_lookup
+"""
+SOCKMAP_WRITERS: Final = frozenset(_SOCKMAP_WRITERS_TEXT.split())
+"""Program types that run where no socket is locked."""
+
+
+def _may_update_sockmap(env: Env, helper: str) -> bool:
+    """Programs of the type may put sockets into maps and take them out (may_update_sockmap)."""
+    if helper not in ("map_update_elem", "map_delete_elem"):
+        return False
+    prog_type = env.program.prog_type
+    if prog_type in SOCKMAP_WRITERS or (prog_type == "tracing" and env.attach_type == TRACE_ITER):
+        return True
+    if prog_type == "sock_ops" and helper == "map_delete_elem":
+        return True
+    env.report("cannot update sockmap in this context")
+    return False
 
 
 def check_map_compat(env: Env, map_: MapSpec | None, helper: str, number: int) -> None:
@@ -69,5 +95,7 @@ def check_map_compat(env: Env, map_: MapSpec | None, helper: str, number: int) -
     if map_ is None:
         return
     helpers, maps = ONLY_HELPERS.get(map_.map_type), ONLY_MAPS.get(helper)
-    if (helpers is not None and helper not in helpers) or (maps is not None and map_.map_type not in maps):
+    sockets = map_.map_type in ("sockmap", "sockhash")
+    wrong = helpers is not None and helper not in helpers and not (sockets and _may_update_sockmap(env, helper))
+    if wrong or (maps is not None and map_.map_type not in maps):
         env.reject(EINVAL, f"cannot pass map_type {env.profile.map_type(map_)} into func bpf_{helper}#{number}")

@@ -10,6 +10,7 @@ from verifier import cnum, tnum
 from verifier.btf_access import check_map_ptr_access, check_ptr_to_btf_access
 from verifier.ctx import check_ctx_load, check_ctx_store
 from verifier.env import Env
+from verifier.kptr import check_kptr_access, pointer_field
 from verifier.map_access import check_map_access, check_map_access_type, load_map_value
 from verifier.packet import check_packet_access, may_access_packet
 from verifier.reg import RegState, unknown
@@ -39,6 +40,7 @@ from verifier.reg_type import (
 )
 from verifier.region import check_mem_region_access
 from verifier.rejection import EACCES
+from verifier.sockets import check_buffer_access, check_flow_keys_access, check_sock_access
 from verifier.stack import check_stack_access_within_bounds, check_stack_read, check_stack_write
 
 NO_VALUE: Final = -1
@@ -112,7 +114,10 @@ def check_mem_access(
     elif type_ == PTR_TO_MAP_VALUE:
         check_map_access_type(env, regno, off, size, write)
         check_map_access(env, regno, off, size)
-        if load:
+        field = pointer_field(reg, off)
+        if field is not None:
+            check_kptr_access(env, field, value_regno)
+        elif load:
             regs[value_regno] = load_map_value(env, reg, off, size, sign)
     elif type_ == PTR_TO_CTX:
         if write:
@@ -164,14 +169,18 @@ def _rarer(env: Env, regno: int, off: int, size: int, write: bool, value_regno: 
     elif type_ in SOCK_TYPES:
         if write:
             env.reject(EACCES, f"R{regno} cannot write into {type_str(type_)}")
-        env.unsupported(f"access to '{type_str(type_)}'")
+        check_sock_access(env, regno, off, size)
     elif type_ == CONST_PTR_TO_MAP:
         check_map_ptr_access(env, regno, off, size, write, value_regno)
         return
-    elif type_ == PTR_TO_TP_BUFFER or (base == PTR_TO_BUF and not type_ & PTR_MAYBE_NULL):
-        env.unsupported(f"access to '{type_str(type_)}'")
+    elif type_ == PTR_TO_TP_BUFFER:
+        check_buffer_access(env, "tracepoint", regno, off, size)
+    elif base == PTR_TO_BUF and not type_ & PTR_MAYBE_NULL:
+        if read_only and write:
+            env.reject(EACCES, f"R{regno} cannot write into {type_str(type_)}")
+        check_buffer_access(env, "rdonly" if read_only else "rdwr", regno, off, size)
     elif type_ == PTR_TO_FLOW_KEYS:
-        env.unsupported("access to 'flow_keys'")
+        check_flow_keys_access(env, off, size)
     else:
         env.reject(EACCES, f"R{regno} invalid mem access '{type_str(type_)}'")
     if not write and value_regno >= 0:

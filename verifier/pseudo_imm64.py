@@ -12,12 +12,13 @@ from bpfvm.isa.insn import Insn
 from bpfvm.obj.model import MapSpec
 from verifier.env import Env
 from verifier.insn_check import check_opcode
+from verifier.kptr import check_map_kptrs
 from verifier.map_access import DIRECT_VALUE_TYPES
 from verifier.map_fields import special_fields
 from verifier.reg import Pointee, map_ptr, pointer
 from verifier.reg_type import MEM_PERCPU, MEM_RDONLY, PTR_TO_BTF_ID, PTR_TO_MAP_VALUE, PTR_TO_MEM
 from verifier.region import MAX_VAR_OFF
-from verifier.rejection import E2BIG, EINVAL, ENOENT, ENOTSUPP
+from verifier.rejection import E2BIG, EBUSY, EINVAL, ENOENT, ENOTSUPP
 
 MAX_USED_MAPS: Final = 64
 FAKE_MAPS: Final = 0xFFFF_8881_0000_0000
@@ -43,7 +44,6 @@ SLEEPABLE_MAPS: Final = frozenset(
         "stack",
         "arena",
         "insn_array",
-        "prog_array",
     ]
 )
 TRACING_TYPES: Final = frozenset(("kprobe", "tracepoint", "perf_event", "raw_tracepoint", "raw_tracepoint_writable"))
@@ -80,8 +80,16 @@ MODELLED_MAPS: Final = frozenset(
         "struct_ops",
         "devmap_hash",
         "user_ringbuf",
+        "sockmap",
+        "sockhash",
+        "sk_storage",
+        "inode_storage",
+        "cgroup_storage",
+        "percpu_cgroup_storage",
+        "reuseport_sockarray",
     ]
 )
+CGROUP_STORAGE: Final = ("cgroup_storage", "percpu_cgroup_storage")
 
 
 def resolve_imm64(env: Env) -> None:
@@ -116,6 +124,8 @@ def _resolve(env: Env, i: int, insn: Insn, high: Insn, used: list[MapSpec]) -> N
         if len(used) >= MAX_USED_MAPS:
             env.reject(E2BIG, f"The total number of maps per program has reached the limit of {MAX_USED_MAPS}")
         _check_compat(env, map_)
+        if map_.map_type in CGROUP_STORAGE and any(other.map_type == map_.map_type for other in used):
+            env.reject(EBUSY, "only one cgroup storage of each type is allowed")
         used.append(map_)
     shown = FAKE_MAPS + (insn.imm << 12)
     if insn.src == 2:
@@ -142,6 +152,7 @@ def _check_compat(env: Env, map_: MapSpec) -> None:
     """The map may be used by this type of program."""
     prog_type = env.program.prog_type
     kinds = {field.kind for field in special_fields(map_)}
+    check_map_kptrs(env, map_)
     if prog_type in TRACING_TYPES:
         for names, text in NO_TRACING:
             if kinds & set(names):

@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
 EPERM: Final = 1
 ENOENT: Final = 2
+ESRCH: Final = 3
 E2BIG: Final = 7
 EACCES: Final = 13
 EFAULT: Final = 14
+EBUSY: Final = 16
+EEXIST: Final = 17
 EINVAL: Final = 22
 EOPNOTSUPP: Final = 95
 ENOTSUPP: Final = 524

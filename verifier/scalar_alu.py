@@ -294,7 +294,7 @@ def _linked(op: str, width: int, dst: RegState, src: Bounds) -> tuple[int, int]:
     """(id, off) of dst after the operation: adding or subtracting a constant once keeps the link to the registers dst
     was copied from, remembering the constant; everything else cuts it (adjust_reg_min_max_vals)."""
     if (op != "add" and op != "sub") or not dst.id or src.var_off.mask & (U64_MAX if width == 64 else U32_MAX):
-        return 0, dst.off
+        return 0, 0
     value = src.var_off.value
     delta = s64(value) if width == 64 else s32(value)
     fits = S32_MIN <= delta <= S32_MAX if width == 64 else dst.num.umax <= U32_MAX
@@ -309,7 +309,7 @@ def _linked(op: str, width: int, dst: RegState, src: Bounds) -> tuple[int, int]:
 def _swapped(op: str, dst: RegState, bits: int) -> RegState:
     """`le`, `be`, `bswap`; only `le64`, which does nothing, keeps the link to other registers."""
     num = BYTE_ORDER[op](dst.num, bits)
-    return dst.with_(num=num) if op == "le" and bits == 64 else dst.with_(num=num, id=0)
+    return dst.with_(num=num) if op == "le" and bits == 64 else dst.with_(num=num, id=0, off=0)
 
 
 def alu(op: str, width: int, dst: RegState, src: RegState, report: Report | None = None) -> RegState:

@@ -145,9 +145,12 @@ def check_stack_write(env: Env, regno: int, off: int, size: int, value_regno: in
     reg = env.frame.regs[regno]
     frame = frame_of(env, reg)
     if reg.num.var_off.mask:
+        env.fastcalls.note_access(frame.subprogno, env.insn_idx, reg.num.smin + off)
         _write_var_off(env, frame, reg, off, size, value_regno)
     else:
-        _write_fixed_off(env, frame, s64((off + reg.num.var_off.value) & U64_MAX), size, value_regno)
+        off = s64((off + reg.num.var_off.value) & U64_MAX)
+        env.fastcalls.note_access(frame.subprogno, env.insn_idx, off)
+        _write_fixed_off(env, frame, off, size, value_regno)
 
 
 def _stored(env: Env, value_regno: int) -> tuple[RegState | None, bool]:
@@ -239,8 +242,11 @@ def check_stack_read(env: Env, regno: int, off: int, size: int, dst_regno: int) 
             )
         check_stack_range_initialized(env, regno, off, size, zero_ok=False, helper=False, clobber=False)
         _load_bytes(env, frame, reg.num.smin + off, reg.num.smax + off + size, dst_regno)
+        env.fastcalls.note_access(frame.subprogno, env.insn_idx, reg.num.smin + off)
         return
-    _read_fixed_off(env, frame, s64((off + var_off.value) & U64_MAX), size, dst_regno)
+    off = s64((off + var_off.value) & U64_MAX)
+    env.fastcalls.note_access(env.frame.subprogno, env.insn_idx, off)
+    _read_fixed_off(env, frame, off, size, dst_regno)
 
 
 def _load_bytes(env: Env, frame: Frame, low: int, high: int, dst_regno: int) -> None:

@@ -95,9 +95,11 @@ def print_insn_state(env: Env, state: VerifierState) -> None:
 
 def insn_text(env: Env, i: int) -> str:
     """`(bf) r2 = r10`."""
-    if env.ops[i] is None and env.insns[i].code & 7 == 3:
-        return f"BUG_{env.insns[i].code:02x}"
-    return f"({env.insns[i].code:02x}) {disasm(env.insns, i, call_name=env.call_name, imm64=_imm64(env, i))}"
+    code = env.insns[i].code
+    text = disasm(env.insns, i, call_name=env.call_name, imm64=_imm64(env, i))
+    if env.ops[i] is None and code & 7 == 3 and text.startswith("BUG_"):
+        return f"BUG_{code:02x}"
+    return f"({code:02x}) {text}"
 
 
 def _imm64(env: Env, i: int) -> Imm64Text | None:

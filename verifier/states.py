@@ -29,6 +29,9 @@ MAIN_CALLSITE: Final = 0xFFFF_FFFF
 REF_PTR: Final = 2
 REF_IRQ: Final = 4
 REF_LOCK: Final = 8
+REF_RES_LOCK: Final = 16
+REF_RES_LOCK_IRQ: Final = 32
+LOCK_KINDS: Final = REF_LOCK | REF_RES_LOCK | REF_RES_LOCK_IRQ
 
 
 @final

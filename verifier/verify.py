@@ -9,6 +9,7 @@ from bpfvm.btf import Btf
 from bpfvm.errors import Rejected
 from bpfvm.obj.model import Program, VerifiedProgram
 from verifier.attach import StructOpsTypes, check_attach
+from verifier.attach_types import effective, may_load
 from verifier.backtrack import back_steps
 from verifier.cfg import (
     add_subprogs,
@@ -20,6 +21,7 @@ from verifier.cfg import (
 )
 from verifier.check_btf import check_func_info, check_func_info_early, check_line_info
 from verifier.env import Env
+from verifier.fastcall import mark_fastcalls, shrink_stacks
 from verifier.live_regs import compute_live_registers
 from verifier.liveness import Liveness
 from verifier.log import Log
@@ -64,6 +66,8 @@ def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Reject
     run.strict_alignment = env.strict_alignment
     run.test_state_freq = env.test_state_freq
     rejection: Rejection | None = None
+    if not may_load(program.prog_type, effective(program.prog_type, program.expected_attach_type)):
+        return Rejection("", EINVAL), run
     try:
         _phases(run, env.struct_ops)
     except Rejection as found:
@@ -93,14 +97,20 @@ def _phases(run: Env, types: StructOpsTypes | None) -> None:
     compute_postorder(run)
     run.liveness = Liveness(run)
     check_attach(run, types)
+    mark_fastcalls(run)
     compute_scc(run)
     compute_live_registers(run)
     run.back_steps = back_steps(run.insns)
     for i, insn in enumerate(run.insns):
         run.is_store[i] = insn.code & 7 in (2, 3) or run.calls_callback[i]
     check_function(run, 0)
+    if run.exception_callback:
+        run.subprogs[run.exception_callback].called = True
     _global_functions(run)
+    shrink_stacks(run)
     check_max_stack_depth(run)
+    if run.reached_no_kfunc:
+        run.reject(EINVAL, "invalid kernel function call not eliminated in verifier pass")
 
 
 def _global_functions(run: Env) -> None:

@@ -8,6 +8,8 @@ from typing import Final
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import Op
 from verifier.env import Env
+from verifier.exceptions import check_exception_args
+from verifier.func_args import entry_registers, function_args
 from verifier.insn_check import is_well_formed, refuse_reserved
 from verifier.prune import close_path, is_state_visited
 from verifier.reg import pointer
@@ -15,7 +17,7 @@ from verifier.reg_type import PTR_TO_CTX
 from verifier.rejection import E2BIG
 from verifier.state_print import print_insn, print_insn_state, state_text
 from verifier.states import MAIN_CALLSITE, Frame, VerifierState
-from verifier.subprogs import entry_registers, main_is_reliable
+from verifier.subprogs import main_is_reliable
 from verifier.transfer import EXIT, RETURNED, TRANSFER, Transfer
 
 COMPLEXITY_LIMIT_INSNS: Final = 1_000_000
@@ -34,6 +36,9 @@ def check_function(env: Env, subprog: int) -> None:
     env.scratch_all()
     if subprog:
         env.report(f"Validating {sub.name}() func#{subprog}...")
+        if sub.is_exception_cb:
+            frame.in_exception_callback = True
+            check_exception_args(env, function_args(env, subprog))
         entry_registers(env, subprog)
     else:
         main_is_reliable(env)
@@ -44,7 +49,6 @@ def check_function(env: Env, subprog: int) -> None:
     env.explored.clear()
     env.scc_visits.clear()
     env.parked.clear()
-    env.explored_count = env.free_count = env.backedge_count = 0
     env.walking = False
 
 

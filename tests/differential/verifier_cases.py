@@ -311,6 +311,22 @@ PLAIN: Final = (
 """Types whose context is a table."""
 
 KERNEL_OBJECTS: Final = (
+    Case(
+        "rcu pointer against NULL: both ways",
+        "call bpf_get_current_task_btf / r1 = *(u64 *)(r0 +{task_struct.cgroups}) / if r1 == 0x0 goto pc+1 / r2 = r1"
+        " / r0 = 0 / exit",
+        prog_type="raw_tracepoint",
+    ),
+    Case(
+        "kfunc 0 that is reached",
+        ((0x85, 0, 2, 0, 0), (0xB7, 0, 0, 0, 1), (0x95, 0, 0, 0, 0)),
+        prog_type="raw_tracepoint",
+    ),
+    Case(
+        "kfunc 0 in dead code",
+        ((0xB7, 0, 0, 0, 1), (0x55, 0, 0, 1, 0), (0x85, 0, 2, 0, 0), (0x95, 0, 0, 0, 0)),
+        prog_type="raw_tracepoint",
+    ),
     Case("ssthresh", "r6 = *(u64 *)(r1 +0) / r0 = *(u32 *)(r6 +{sock.sk_mark}) / exit", prog_type="struct_ops"),
     Case(
         "ptr field",
