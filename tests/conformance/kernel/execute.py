@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from bpfvm.conform.expectation import TEST_DATA_LEN
 from bpfvm.engine.image import Image, link_image
 from bpfvm.engine.interp import Interpreter
 from bpfvm.engine.services import Packet
@@ -18,7 +19,6 @@ from bpfvm.obj.model import MapSpec, VerifiedProgram
 from bpfvm.runtime import Runtime
 from bpfvm.runtime.maps import Map
 from tests.conformance.kernel.kernel import kernel
-from tests.conformance.kernel.tags import TEST_DATA_LEN
 from tests.conformance.kernel.verdict import Verdict
 from verifier.env import Env
 from verifier.reg_type import BASE_TYPE_MASK, PTR_TO_CTX

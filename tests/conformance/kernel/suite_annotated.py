@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from bpfvm.conform.expectation import ANY_POINTER, Expectation, read_tags
+from bpfvm.conform.messages import first_missing
 from bpfvm.errors import BpfvmError
 from tests.conformance.kernel.corpus import Corpus, objects
 from tests.conformance.kernel.execute import TEST_VALUE, NotRun, run_for_retval
-from tests.conformance.kernel.messages import first_missing
 from tests.conformance.kernel.pool import Record, Task
-from tests.conformance.kernel.tags import ANY_POINTER, Expectation, read_tags
 from tests.conformance.kernel.verdict import Verdict, judge, opened
 
 NAME = "a"

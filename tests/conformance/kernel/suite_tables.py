@@ -10,6 +10,8 @@ from functools import cache
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
+from bpfvm.conform.expectation import FLAGS
+from bpfvm.conform.messages import first_missing
 from bpfvm.isa import map_types as mt
 from bpfvm.isa.insn import Insn, decode
 from bpfvm.isa.prog_types import PROG_TYPES
@@ -18,10 +20,8 @@ from bpfvm.obj.model import FuncInfo, MapSpec, Program, ProgramSpec
 from tests.conformance.kernel.corpus import Corpus, default_corpus
 from tests.conformance.kernel.execute import TEST_VALUE, NotRun, run_for_retval
 from tests.conformance.kernel.kernel import kernel
-from tests.conformance.kernel.messages import first_missing
 from tests.conformance.kernel.pool import Record, Task
 from tests.conformance.kernel.tables import Case, raw_btf, verifier_tables
-from tests.conformance.kernel.tags import FLAGS
 from tests.conformance.kernel.verdict import Verdict, judge_program
 
 NAME = "b"

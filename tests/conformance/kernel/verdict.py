@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from bpfvm.conform.expectation import FLAGS
 from bpfvm.errors import BpfvmError
 from bpfvm.obj.link import link_program
 from bpfvm.obj.model import ObjectSpec, Program
 from bpfvm.obj.open import open_object
 from tests.conformance.kernel.kernel import attached, kconfig, kernel
-from tests.conformance.kernel.tags import FLAGS
 from verifier import VerifierEnv, check, profile
 from verifier.env import Env
 from verifier.rejection import Rejection
