@@ -72,6 +72,26 @@ struct bpf_dummy_ops_state {
 	int val;
 };
 
+typedef unsigned long long __u64;
+
+struct bpf_iter_num {
+	__u64 __opaque[1];
+};
+
+struct bpf_iter_bits {
+	__u64 __opaque[2];
+};
+
+typedef __u64 u64;
+
+typedef unsigned int __u32;
+
+typedef __u32 u32;
+
+struct bpf_iter_task {
+	__u64 __opaque[3];
+};
+
 typedef int __kernel_pid_t;
 
 typedef __kernel_pid_t pid_t;
@@ -86,10 +106,6 @@ struct list_head {
 };
 
 struct completion;
-
-typedef unsigned long long __u64;
-
-typedef __u64 u64;
 
 struct signal_struct;
 
@@ -504,6 +520,92 @@ struct task_struct {
 	long: 64;
 	long: 64;
 	long: 64;
+};
+
+struct bpf_dynptr {
+	__u64 __opaque[2];
+};
+
+typedef _Bool bool;
+
+struct bpf_flow_keys;
+
+struct bpf_sock;
+
+typedef unsigned char __u8;
+
+struct __sk_buff {
+	__u32 len;
+	__u32 pkt_type;
+	__u32 mark;
+	__u32 queue_mapping;
+	__u32 protocol;
+	__u32 vlan_present;
+	__u32 vlan_tci;
+	__u32 vlan_proto;
+	__u32 priority;
+	__u32 ingress_ifindex;
+	__u32 ifindex;
+	__u32 tc_index;
+	__u32 cb[5];
+	__u32 hash;
+	__u32 tc_classid;
+	__u32 data;
+	__u32 data_end;
+	__u32 napi_id;
+	__u32 family;
+	__u32 remote_ip4;
+	__u32 local_ip4;
+	__u32 remote_ip6[4];
+	__u32 local_ip6[4];
+	__u32 remote_port;
+	__u32 local_port;
+	__u32 data_meta;
+	union {
+		struct bpf_flow_keys *flow_keys;
+	};
+	__u64 tstamp;
+	__u32 wire_len;
+	__u32 gso_segs;
+	union {
+		struct bpf_sock *sk;
+	};
+	__u32 gso_size;
+	__u8 tstamp_type;
+	__u64 hwtstamp;
+};
+
+struct xdp_md {
+	__u32 data;
+	__u32 data_end;
+	__u32 data_meta;
+	__u32 ingress_ifindex;
+	__u32 rx_queue_index;
+	__u32 egress_ifindex;
+};
+
+struct bpf_list_head {
+	__u64 __opaque[2];
+};
+
+struct bpf_list_node {
+	__u64 __opaque[3];
+};
+
+struct bpf_rb_root {
+	__u64 __opaque[2];
+};
+
+struct bpf_rb_node {
+	__u64 __opaque[4];
+};
+
+struct bpf_res_spin_lock {
+	__u32 val;
+};
+
+struct bpf_wq {
+	__u64 __opaque[2];
 };
 
 typedef int __s32;
@@ -1547,10 +1649,6 @@ enum bpf_map_type {
 	__MAX_BPF_MAP_TYPE = 34,
 };
 
-typedef unsigned int __u32;
-
-typedef __u32 u32;
-
 struct bpf_map {
 	long: 64;
 	long: 64;
@@ -1664,8 +1762,6 @@ typedef signed char __s8;
 
 typedef __s8 s8;
 
-typedef unsigned char __u8;
-
 typedef __u8 u8;
 
 typedef short __s16;
@@ -1676,13 +1772,23 @@ typedef unsigned short __u16;
 
 typedef __u16 u16;
 
-typedef _Bool bool;
-
 typedef struct {
 	s64 counter;
 } atomic64_t;
 
 typedef atomic64_t atomic_long_t;
+
+struct bpf_spin_lock {
+	__u32 val;
+};
+
+struct bpf_refcount {
+	__u32 __opaque[1];
+};
+
+struct bpf_timer {
+	__u64 __opaque[2];
+};
 
 #ifndef BPF_NO_PRESERVE_ACCESS_INDEX
 #pragma clang attribute pop

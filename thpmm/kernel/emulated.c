@@ -35,3 +35,6 @@ ROOT(s32, s32);
 ROOT(u32, u32);
 ROOT(bool, boolean);
 ROOT(atomic_long_t, atomic_long_t);
+ROOT(struct bpf_spin_lock, bpf_spin_lock);
+ROOT(struct bpf_refcount, bpf_refcount);
+ROOT(struct bpf_timer, bpf_timer);

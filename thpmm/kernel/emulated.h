@@ -543,6 +543,8 @@ int bpf_dummy_test_sleepable(struct bpf_dummy_ops_state *cb) FUNC_BODY
 
 /* ---------------------------------------------------------------- kfuncs */
 
+#include "bpf.h"
+
 __bpf_kfunc struct task_struct *bpf_task_acquire(struct task_struct *p) FUNC_BODY
 __bpf_kfunc void bpf_task_release(struct task_struct *p) FUNC_BODY
 __bpf_kfunc struct task_struct *bpf_task_from_pid(s32 pid) FUNC_BODY
