@@ -11,8 +11,31 @@
 
 /* ---------------------------------------------------------------- contexts (include/uapi/linux/bpf.h) */
 
-struct bpf_flow_keys;
-struct bpf_sock;
+typedef __u16 __be16;
+typedef __u32 __be32;
+
+struct bpf_flow_keys {
+	__u16 nhoff, thoff, addr_proto;
+	__u8 is_frag, is_first_frag, is_encap, ip_proto;
+	__be16 n_proto, sport, dport;
+	union {
+		struct { __be32 ipv4_src, ipv4_dst; };
+		struct { __u32 ipv6_src[4], ipv6_dst[4]; };
+	};
+	__u32 flags;
+	__be32 flow_label;
+};
+
+struct bpf_sock {
+	__u32 bound_dev_if, family, type, protocol, mark, priority, src_ip4, src_ip6[4], src_port;
+	__be16 dst_port;
+	__u16 : 16;
+	__u32 dst_ip4, dst_ip6[4], state;
+	__s32 rx_queue_mapping;
+};
+
+SIZE(struct bpf_flow_keys, 56);
+SIZE(struct bpf_sock, 80);
 
 struct __sk_buff {
 	__u32 len, pkt_type, mark, queue_mapping, protocol, vlan_present, vlan_tci, vlan_proto, priority;
@@ -61,6 +84,9 @@ SIZE(struct bpf_rb_node, 32);
 SIZE(struct bpf_iter_bits, 16);
 
 /* ---------------------------------------------------------------- kernel functions */
+
+/* A function that keeps the caller's registers: its calls may be inlined (KF_FASTCALL). */
+#define __bpf_fastcall __attribute__((btf_decl_tag("bpf_fastcall")))
 
 struct bpf_map;
 struct task_struct;
@@ -118,8 +144,8 @@ __bpf_kfunc int bpf_wq_start(struct bpf_wq *wq, unsigned int flags) FUNC_BODY
 
 __bpf_kfunc void *bpf_arena_alloc_pages(void *p__map, void *addr__ign, u32 page_cnt, int node_id, u64 flags) FUNC_BODY
 __bpf_kfunc void bpf_arena_free_pages(void *p__map, void *ptr__ign, u32 page_cnt) FUNC_BODY
-__bpf_kfunc void *bpf_cast_to_kern_ctx(void *obj) FUNC_BODY
-__bpf_kfunc void *bpf_rdonly_cast(const void *obj__ign, u32 btf_id__k) FUNC_BODY
+__bpf_kfunc __bpf_fastcall void *bpf_cast_to_kern_ctx(void *obj) FUNC_BODY
+__bpf_kfunc __bpf_fastcall void *bpf_rdonly_cast(const void *obj__ign, u32 btf_id__k) FUNC_BODY
 __bpf_kfunc void bpf_throw(u64 cookie) FUNC_BODY
 
 #endif

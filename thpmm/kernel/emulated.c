@@ -38,3 +38,5 @@ ROOT(atomic_long_t, atomic_long_t);
 ROOT(struct bpf_spin_lock, bpf_spin_lock);
 ROOT(struct bpf_refcount, bpf_refcount);
 ROOT(struct bpf_timer, bpf_timer);
+ROOT(struct bpf_flow_keys, bpf_flow_keys);
+ROOT(struct bpf_sock, bpf_sock);

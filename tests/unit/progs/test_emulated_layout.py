@@ -102,7 +102,8 @@ def test_fields_have_the_running_kernels_types(name: str, running: Btf) -> None:
     real = members(running, name)
     for field, ours in members(EMULATED, name).items():
         if (name, field) not in PATCH_FIELDS:
-            assert real[field] == ours, f"{name}.{field}"
+            # pahole leaves a declaration where the compilation unit had no more
+            assert real[field].replace("fwd ", "struct ") == ours, f"{name}.{field}"
 
 
 @pytest.mark.parametrize("name", ["tva_type", "psi_states", "bpf_map_type", "bpf_struct_ops_state"])
@@ -138,7 +139,7 @@ def test_holes_are_not_fields() -> None:
     for type_id in EMULATED.ids():
         body = EMULATED.type(type_id)
         if isinstance(body, t.Struct):
-            assert not [m.name for m in body.members if m.name.startswith("__")] or body.name in ("", "mm_struct")
+            assert not [m.name for m in body.members if m.name.startswith("__hole")]
     assert EMULATED.size_of(EMULATED.find("vm_operations_struct", t.Struct)) == 120
     assert not list(fields(EMULATED, EMULATED.find("vm_operations_struct", t.Struct)))
 
