@@ -172,19 +172,21 @@ def struct_access(env: Env, btf: Btf, type_id: int, off: int, size: int, flex: b
         type_id, off, flags = step.type_id, 0, step.flags
 
 
-def ids_match(btf: Btf, type_id: int, off: int, need_btf: Btf, need_id: int, strict: bool) -> bool:
-    """The object at `off` is, or begins with, one of the type needed."""
+def ids_match(env: Env, btf: Btf, type_id: int, off: int, need_btf: Btf, need_id: int, strict: bool) -> bool:
+    """The object at `off` is, or begins with, one of the type needed. Where the search ends is in the log, even if
+    nothing is refused for it."""
     same = btf is need_btf
     if off == 0 and type_id == need_id and same:
         return True
     if strict:
         return False
 
-    def quiet(errno: int, text: str) -> None:
-        del errno, text
+    def note(errno: int, text: str) -> None:
+        del errno
+        env.report(text)
 
     while True:
-        step = walk(btf, type_id, off, 1, 0, quiet)
+        step = walk(btf, type_id, off, 1, 0, note)
         if step.kind != STRUCT:
             return False
         type_id = step.type_id

@@ -89,7 +89,7 @@ def _check_fits_root(env: Env, call: KfuncCall, reg: RegState, off: int, kind: s
     root = call.root
     assert root is not None and root.btf is not None and reg.ptr.btf is not None
     struct = root.btf.name_of(root.type_id)
-    if not ids_match(reg.ptr.btf, reg.ptr.btf_id, 0, root.btf, root.type_id, True):
+    if not ids_match(env, reg.ptr.btf, reg.ptr.btf_id, 0, root.btf, root.type_id, True):
         env.reject(
             EINVAL,
             f"operation on {ROOT_OF[kind]} expects arg#1 {kind} at offset={root.node_offset} in struct {struct}, "

@@ -199,7 +199,7 @@ def check_reg_type(env: Env, regno: int, kind: Kind, meta: CallMeta, helper: str
     need = env.kernel_btf.find(kind.struct, t.Struct)
     assert reg.ptr.btf is not None
     strict = bool(kind.flags & OBJ_RELEASE) and helper != "bpf_sk_release"
-    if not need or not ids_match(reg.ptr.btf, reg.ptr.btf_id, reg.off, env.kernel_btf, need, strict):
+    if not need or not ids_match(env, reg.ptr.btf, reg.ptr.btf_id, reg.off, env.kernel_btf, need, strict):
         have = reg.ptr.btf.name_of(reg.ptr.btf_id)
         env.reject(EACCES, f"R{regno} is of type {have} but {kind.struct} is expected")
 

@@ -170,7 +170,7 @@ def check_kptr_type(env: Env, field: Field, reg: RegState, regno: int) -> None:
             except Rejection as why:
                 raise Rejection(why.message, EACCES, insn=why.insn, state=why.state) from None
             strict = field.kind != KPTR_UNTRUSTED
-            good = ids_match(btf, reg.ptr.btf_id, reg.off, need_btf, need_id, strict)
+            good = ids_match(env, btf, reg.ptr.btf_id, reg.off, need_btf, need_id, strict)
     if good:
         return
     target = need_btf.name_of(need_id)

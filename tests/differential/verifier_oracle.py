@@ -74,7 +74,14 @@ class TcpOps:
 def environment() -> VerifierEnv:
     """Ours, set up as the running kernel is."""
     cpus = int(Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")[2]) + 1
-    return VerifierEnv(kernel_btf(), replace(PROFILES["6.18"], cpus=cpus), TcpOps())
+    running = replace(PROFILES["6.18"], cpus=cpus, kfunc_trust=_wants_trust())
+    return VerifierEnv(kernel_btf(), running, TcpOps())
+
+
+def _wants_trust() -> bool:
+    """Whether the running kernel is one of the later 6.18.y, where every kfunc wants objects that are trusted."""
+    insns = assemble("r1 = 0 / kcall bpf_cast_to_kern_ctx / r0 = 0 / exit")
+    return "passed to trusted arg0" in ko.verify(encode(insns), "sched_cls", log_level=1).log
 
 
 def assemble(text: str | Sequence[Sequence[int]]) -> tuple[Insn, ...]:
