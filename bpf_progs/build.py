@@ -4,8 +4,9 @@
     kernel-btf   thpmm/kernel/emulated.h       -> thpmm/kernel/emulated.btf, emulated-patch04.btf
     vmlinux-h    thpmm/kernel/emulated.btf     -> bpf_progs/lib/vmlinux.h
     programs     bpf_progs/{policies,negative} -> bpf_progs/built/*.bpf.o
+    suite        bpf_progs/verifier            -> bpf_progs/built/verifier/*.bpf.o
 
-Without a target all three, in this order. `--check` writes nothing and exits 1 if a committed file differs from
+Without a target all four, in this order. `--check` writes nothing and exits 1 if a committed file differs from
 what its source gives. Exit 2: a source does not compile, or there is no compiler (the text says what to do).
 """
 
@@ -55,16 +56,27 @@ def vmlinux_h(_compiler: Compiler, root: Path = ROOT) -> Iterator[Product]:
 def programs(compiler: Compiler, root: Path = ROOT) -> Iterator[Product]:
     """The object of every program source, without DWARF, and the name of the compiler that made them."""
     folder = root / "bpf_progs"
-    for source in (s for sub in PROGRAM_FOLDERS for s in sorted((folder / sub).glob("*.bpf.c"))):
-        elf = compiler.compile(str(source.relative_to(folder)), folder, include=("lib",))
-        yield f"bpf_progs/built/{source.stem}.o", strip_debug(elf)
+    for sub in PROGRAM_FOLDERS:
+        yield from _objects(compiler, folder, sub, "bpf_progs/built")
     yield COMPILER_FILE, f"{compiler.version}\n".encode()
+
+
+def suite(compiler: Compiler, root: Path = ROOT) -> Iterator[Product]:
+    """The objects of the conformance suite for verifiers."""
+    yield from _objects(compiler, root / "bpf_progs", "verifier", "bpf_progs/built/verifier")
+
+
+def _objects(compiler: Compiler, folder: Path, sub: str, built: str) -> Iterator[Product]:
+    for source in sorted((folder / sub).glob("*.bpf.c")):
+        elf = compiler.compile(str(source.relative_to(folder)), folder, include=("lib",))
+        yield f"{built}/{source.stem}.o", strip_debug(elf)
 
 
 TARGETS: dict[str, Callable[[Compiler, Path], Iterator[Product]]] = {
     "kernel-btf": kernel_btfs,
     "vmlinux-h": vmlinux_h,
     "programs": programs,
+    "suite": suite,
 }
 
 
