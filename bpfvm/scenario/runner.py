@@ -126,6 +126,8 @@ def _perform(stage: Stage, step: Step, armed: dict[str, Any] | None, strands: di
         except KernelReport as error:
             seen["report"] = str(error)
         except UsageError as error:
+            if not step.line:
+                raise  # the step stands in no file: it came from the command line
             raise BadInput(f"line {step.line}: {error.message}", path=stage.scenario.path) from error
     seen["calls"] = [(call.type_name, call.orders) for call in record.calls if call.ran]
     seen["hooks"] = record.calls
