@@ -79,7 +79,7 @@ def push_async(env: Env, subprog: int, owner: RegState, *, sleepable: bool, any_
     kinds = (CONST_PTR_TO_MAP, PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE)
     frame.regs[1:4] = [pointer(kind, ptr=pointee) for kind in kinds]
     frame.in_async_callback = True
-    frame.callback_ret_range = (S32_MIN, S32_MAX) if any_result else (0, 1)
+    frame.callback_ret_range = (S32_MIN, S32_MAX) if any_result else (0, 0)
     frame.async_entry_cnt = env.frame.async_entry_cnt + 1
     state = VerifierState(frame, sub.start)
     state.first_insn_idx = 0

@@ -9,10 +9,10 @@ import re
 import sys
 from pathlib import Path
 
+from bpfvm.conform.pool import Pool, Task
 from tests.conformance.kernel import report, suite_annotated, suite_tables, suite_test_bpf, suite_veristat
 from tests.conformance.kernel.corpus import CorpusError, build
 from tests.conformance.kernel.kernel import kernel
-from tests.conformance.kernel.pool import Pool, Task
 from tests.conformance.kernel.progress import Progress
 
 SUITES = {suite.NAME: suite for suite in (suite_annotated, suite_tables, suite_test_bpf, suite_veristat)}

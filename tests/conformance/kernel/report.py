@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.kernel.pool import Record
+from bpfvm.conform.pool import Record
 
 Records = dict[str, dict[str, Record]]
 Scores = dict[str, dict[str, Any]]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from bpfvm.conform.expectation import ANY_POINTER, Expectation, read_tags
 from bpfvm.conform.messages import first_missing
+from bpfvm.conform.pool import Record, Task
+from bpfvm.conform.test_run import TEST_VALUE, NotRun, run_for_retval
 from bpfvm.errors import BpfvmError
 from tests.conformance.kernel.corpus import Corpus, objects
-from tests.conformance.kernel.execute import TEST_VALUE, NotRun, run_for_retval
-from tests.conformance.kernel.pool import Record, Task
+from tests.conformance.kernel.kernel import kernel
 from tests.conformance.kernel.verdict import Verdict, judge, opened
 
 NAME = "a"
@@ -86,7 +87,13 @@ def _run(path: str, wanted: int | str, verdict: Verdict) -> Record:
     try:
         spec = opened(path)
         filled = dict.fromkeys(FILLED_MAPS.get(Path(path).name, ()), TEST_VALUE)
-        got = run_for_retval(verdict, filled=filled, specs=spec.maps, judge=lambda name: judge(path, name, PROFILE))
+        got = run_for_retval(
+            verdict.accepted(),
+            kernel().btf,
+            filled=filled,
+            specs=spec.maps,
+            judge=lambda name: judge(path, name, PROFILE).accepted(),
+        )
     except NotRun as reason:
         return found | {"run_category": f"not run: {reason}"}
     if wanted in (ANY_POINTER, got):

@@ -12,15 +12,15 @@ from bpfvm.btf import Btf
 from bpfvm.btf import types as t
 from bpfvm.conform.expectation import FLAGS
 from bpfvm.conform.messages import first_missing
+from bpfvm.conform.pool import Record, Task
+from bpfvm.conform.test_run import TEST_VALUE, NotRun, run_for_retval
 from bpfvm.isa import map_types as mt
 from bpfvm.isa.insn import Insn, decode
 from bpfvm.isa.prog_types import PROG_TYPES
 from bpfvm.obj.ksyms import attach_id
 from bpfvm.obj.model import FuncInfo, MapSpec, Program, ProgramSpec
 from tests.conformance.kernel.corpus import Corpus, default_corpus
-from tests.conformance.kernel.execute import TEST_VALUE, NotRun, run_for_retval
 from tests.conformance.kernel.kernel import kernel
-from tests.conformance.kernel.pool import Record, Task
 from tests.conformance.kernel.tables import Case, raw_btf, verifier_tables
 from tests.conformance.kernel.verdict import Verdict, judge_program
 
@@ -161,7 +161,7 @@ def _run(case: Case, verdict: Verdict, full: bool) -> Record:
     found: Record = {"has_retval": True, "retval": True, "full": full}
     for run in case["runs"]:
         try:
-            got = run_for_retval(verdict, frame=bytes.fromhex(run["data"]), filled=FILLED)
+            got = run_for_retval(verdict.accepted(), kernel().btf, frame=bytes.fromhex(run["data"]), filled=FILLED)
         except NotRun as reason:
             return found | {"retval": False, "full": False, "run_category": f"not run: {reason}"}
         if run["retval"] & 0xFFFF_FFFF not in (got & 0xFFFF_FFFF, POINTER_VALUE):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bpfvm.conform.pool import Record, Task
+from bpfvm.conform.test_run import NotRun, run_for_retval
 from bpfvm.isa.insn import decode
 from bpfvm.obj.model import Program
 from tests.conformance.kernel.corpus import Corpus, default_corpus
-from tests.conformance.kernel.execute import NotRun, run_for_retval
-from tests.conformance.kernel.pool import Record, Task
+from tests.conformance.kernel.kernel import kernel
 from tests.conformance.kernel.tables import test_bpf_cases
 from tests.conformance.kernel.verdict import judge_program
 
@@ -46,7 +47,7 @@ def judge_one(_name: str, key: str) -> Record:
     data = b"" if case["aux"] & NO_DATA else bytes.fromhex(case["data"])
     for size, expected in case["runs"]:
         try:
-            got = run_for_retval(verdict, frame=ETHERNET_HEADER + data[:size])
+            got = run_for_retval(verdict.accepted(), kernel().btf, frame=ETHERNET_HEADER + data[:size])
         except NotRun as reason:
             return record | {"run_category": f"not run: {reason}"}
         if got & 0xFFFF_FFFF != expected:

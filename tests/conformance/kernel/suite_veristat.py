@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from bpfvm.conform.pool import Record, Task
 from bpfvm.errors import BpfvmError
 from tests.conformance.kernel.corpus import Corpus, objects
-from tests.conformance.kernel.pool import Record, Task
 from tests.conformance.kernel.verdict import judge, opened
 
 NAME = "d"

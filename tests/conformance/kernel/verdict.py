@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bpfvm.conform.expectation import FLAGS
+from bpfvm.conform.test_run import Accepted, NotRun
 from bpfvm.errors import BpfvmError
 from bpfvm.obj.link import link_program
 from bpfvm.obj.model import ObjectSpec, Program
@@ -35,6 +36,12 @@ class Verdict:
     stats: dict[str, int] = field(default_factory=dict)
     program: Program | None = None
     run: Env | None = None
+
+    def accepted(self) -> Accepted:
+        """What is run. Raises NotRun for a program that is refused."""
+        if self.program is None or self.run is None or self.ours != "success":
+            raise NotRun("a program in a program array is refused")
+        return Accepted(self.program, self.run)
 
     def record(self) -> dict[str, Any]:
         """What goes into the details of a run."""

@@ -127,10 +127,10 @@ class Pool:
 
 
 def crash(error: Exception) -> Record:
-    """The record of a Python exception: its kind, and the innermost place in our own sources."""
+    """The record of a Python exception: its kind, and the innermost place in the sources under test."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if f"{os.sep}tests{os.sep}" not in frame.filename] or frames
-    place = f"{os.sep.join(ours[-1].filename.split(os.sep)[-2:])}:{ours[-1].lineno} {ours[-1].name}"
+    tested = [frame for frame in frames if f"{os.sep}tests{os.sep}" not in frame.filename] or frames
+    place = f"{os.sep.join(tested[-1].filename.split(os.sep)[-2:])}:{tested[-1].lineno} {tested[-1].name}"
     what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
     return {
         "ours": "crash",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from bpfvm.btf import Btf
 from bpfvm.conform.expectation import TEST_DATA_LEN
 from bpfvm.engine.image import Image, link_image
 from bpfvm.engine.interp import Interpreter
@@ -15,11 +16,9 @@ from bpfvm.errors import BpfvmError
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.word import s32
 from bpfvm.memory import Memory
-from bpfvm.obj.model import MapSpec, VerifiedProgram
+from bpfvm.obj.model import MapSpec, Program, VerifiedProgram
 from bpfvm.runtime import Runtime
 from bpfvm.runtime.maps import Map
-from tests.conformance.kernel.kernel import kernel
-from tests.conformance.kernel.verdict import Verdict
 from verifier.env import Env
 from verifier.reg_type import BASE_TYPE_MASK, PTR_TO_CTX
 
@@ -42,11 +41,21 @@ ETH_P_802_3_MIN = 0x0600
 TEST_VALUE = (28).to_bytes(4, "little") + bytes(24) + (0xABCDEF12).to_bytes(4, "little") + bytes(16)
 """what the kernel's runners put into some maps first: struct test_val with index 28 and foo[6] set"""
 
-Judge = Callable[[str], Verdict]
-
 
 class NotRun(Exception):
     """Why a program wasn't run to its end; the text is a category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A program that the verifier accepted, and the run in which it did."""
+
+    program: Program
+    run: Env
+
+
+Judge = Callable[[str], Accepted]
+"""another program of the object, by name; raises NotRun when it is refused"""
 
 
 @dataclass(slots=True)
@@ -73,17 +82,14 @@ class _Run:
         if spec.map_type != "prog_array":
             return self.map_of(self.specs[name]).id
         if name not in self.programs:
-            verdict = self.judge(name)
-            if verdict.ours != "success":
-                raise NotRun("a program in a program array is refused")
+            accepted = self.judge(name)
             self.programs[name] = len(self.programs) + 1
-            self.runtime.programs[self.programs[name]] = self.image(verdict)
+            self.runtime.programs[self.programs[name]] = self.image(accepted)
         return self.programs[name]
 
-    def image(self, verdict: Verdict) -> Image:
+    def image(self, accepted: Accepted) -> Image:
         """The program with addresses and its context loads as the kernel rewrites them."""
-        program, run = verdict.program, verdict.run
-        assert program is not None and run is not None
+        program, run = accepted.program, accepted.run
         used = [self.map_of(spec) for spec in program.maps]
         values = [(made.lookup(bytes(4)) or 0) if _is_direct(made) else 0 for made in used]
         insns = _with_pointers(program.insns, run, program.prog_type)
@@ -91,12 +97,13 @@ class _Run:
         return link_image(verified, [made.addr for made in used], values, _no_variable)
 
 
-def _no_others(name: str) -> Verdict:
+def _no_others(name: str) -> Accepted:
     raise NotRun("a program array with programs")
 
 
 def run_for_retval(
-    verdict: Verdict,
+    accepted: Accepted,
+    btf: Btf,
     *,
     frame: bytes = bytes(TEST_DATA_LEN),
     filled: Mapping[str, bytes] | None = None,
@@ -105,20 +112,19 @@ def run_for_retval(
 ) -> int:
     """What the program returns, as s32. Raises NotRun.
 
-    ``frame``: the packet, from its Ethernet header on; ``filled``: map name → its first element's value; ``specs`` and
-    ``judge``: maps and programs of the object, by the names that initial map entries use.
+    ``btf``: the kernel's types; ``frame``: the packet, from its Ethernet header on; ``filled``: map name → its first
+    element's value; ``specs`` and ``judge``: maps and programs of the object, by the names in initial map entries.
     """
-    program = verdict.program
-    assert program is not None
+    prog_type = accepted.program.prog_type
     memory = Memory(64 << 20, "off")
     try:
-        runtime = Runtime(memory, kernel().btf)
+        runtime = Runtime(memory, btf)
         run = _Run(specs or {}, judge, memory, runtime)
-        image = run.image(verdict)
+        image = run.image(accepted)
         for made in run.maps.values():
             if filled and made.spec.name in filled:
                 made.update(bytes(4), filled[made.spec.name])
-        ctx = _context(memory, program.prog_type, frame)
+        ctx = _context(memory, prog_type, frame)
         machine = Interpreter(memory, runtime, packet=_packet(memory, frame), tail_calls=runtime.tail_target)
         return s32(machine.run(image, ctx, fuel=FUEL))
     except BpfvmError as error:
