@@ -42,6 +42,7 @@ class Subprog:
     """A function of the program: first slot, name ("" without BTF) and what was found out about it."""
 
     __slots__ = (
+        "added_stack",
         "args",
         "called",
         "changes_pkt_data",
@@ -67,6 +68,7 @@ class Subprog:
         self.type_id = 0
         self.is_global = False
         self.stack_depth = 0
+        self.added_stack = 0
         self.postorder_start = 0
         self.has_tail_call = False
         self.has_ld_abs = False

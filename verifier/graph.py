@@ -18,7 +18,7 @@ from verifier.env import Env
 from verifier.kfunc_state import KfuncCall
 from verifier.locks import LOCKABLE, RBTREE_KFUNCS, holds_lock_of, in_rbtree_callback
 from verifier.map_fields import reg_record
-from verifier.references import drop_ref, each_reg
+from verifier.references import each_reg, give_back
 from verifier.reg import NOT_INITIALIZED, Pointee, RegState, pointer
 from verifier.reg_type import MEM_ALLOC, MEM_RCU, NON_OWN_REF, PTR_TO_BTF_ID, is_non_owning_ref
 from verifier.rejection import EINVAL
@@ -123,7 +123,7 @@ def give_to_root(env: Env, call: KfuncCall) -> None:
     """The object in r2 belongs to the list or tree from here on."""
     id_ = env.frame.regs[2].ref_obj_id
     each_reg(env.state, lambda reg: not_owned(reg) if reg.ref_obj_id == id_ else reg)
-    if not drop_ref(env.state, id_):
+    if not give_back(env, id_):
         kfunc = call.kfunc
         env.reject(EINVAL, f"kfunc {kfunc.name}#{kfunc.btf_id} reference has not been acquired before")
 

@@ -16,7 +16,7 @@ from verifier.backtrack import mark_chain_precision
 from verifier.btf_access import ids_match
 from verifier.env import Env
 from verifier.map_fields import is_allocated, map_record, reg_record, struct_record
-from verifier.references import drop_ref, each_reg
+from verifier.references import each_reg, give_back
 from verifier.reg import Pointee, RegState, pointer, unknown
 from verifier.reg_type import (
     BASE_TYPE_MASK,
@@ -204,7 +204,7 @@ def xchg_dest(env: Env, regno: int) -> tuple[Field, MapSpec | None]:
 def give_to_field(env: Env, ref_obj_id: int) -> bool:
     """The reference went into a field. A per-cpu object that RCU protects can still be used. False if it isn't
     held."""
-    if not drop_ref(env.state, ref_obj_id):
+    if not give_back(env, ref_obj_id):
         return False
     in_rcu = env.in_rcu()
     percpu = MEM_ALLOC | MEM_PERCPU

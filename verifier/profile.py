@@ -44,6 +44,8 @@ class KernelProfile:
     error_injection: the kernel is built with CONFIG_FUNCTION_ERROR_INJECTION; old_tracepoint_args: which tracepoint
     arguments may be NULL is taken from 6.12; tail_call_forks: a tail call has two outcomes;
     kfunc_trust: every kfunc wants objects that are trusted, or RCU-protected if it says so;
+    old_texts: refusals that were worded otherwise up to 6.12, in the order of 6.12; may_goto_bytes: stack that the
+    kernel adds to a function for its may_goto;
     targets_break_fastcalls: spills around an inlined call stay if a jump leads in between (6.12.y); cpus:
     possible CPUs, the bound of bpf_get_smp_processor_id()."""
 
@@ -60,6 +62,8 @@ class KernelProfile:
     error_injection: bool = False
     old_tracepoint_args: bool = False
     tail_call_forks: bool = True
+    old_texts: bool = False
+    may_goto_bytes: int = 16
     targets_break_fastcalls: bool = False
     kfunc_trust: bool = True
     cpus: int = 2
@@ -137,6 +141,8 @@ PROFILES: Final[dict[str, KernelProfile]] = {
         graph_walks=False,
         old_tracepoint_args=True,
         tail_call_forks=False,
+        old_texts=True,
+        may_goto_bytes=8,
         targets_break_fastcalls=True,
         kfunc_trust=False,
         safe_fields=replace(

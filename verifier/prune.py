@@ -103,7 +103,7 @@ def _refuse_loop(env: Env, old: VerifierState, insn: int) -> None:
     linfo(env, insn, "; ")
     env.report(f"infinite loop detected at insn {insn}")
     last = len(env.state.frames) - 1
-    if env.log.level:
+    if env.log.enabled:
         env.log.write("cur state:" + state_text(env, env.state, last, True))
         env.log.write("old state:" + state_text(env, old, last, True))
     message = f"infinite loop detected at insn {insn}"

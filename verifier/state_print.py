@@ -119,7 +119,7 @@ def print_insn(env: Env) -> None:
 
 def linfo(env: Env, i: int, prefix: str) -> None:
     """The source line of slot `i` as `; text @ file:line`, unless it was the last one shown."""
-    if not env.log.level or not env.line_starts:
+    if not env.log.enabled or not env.line_starts:
         return
     at = bisect_right(env.line_starts, i) - 1
     if at < 0:

@@ -63,12 +63,13 @@ EMPTY_SLOT: Final = StackSlot(bytes(8), NOT_INITIALIZED)
 
 class Ref(NamedTuple):
     """An acquired reference (kind REF_PTR), interrupt flag (REF_IRQ) or lock (REF_LOCK); insn: where it was
-    acquired."""
+    acquired; frameno: the callback that acquired it, or 0."""
 
     kind: int
     id: int
     insn: int
     ptr: object = None
+    frameno: int = 0
 
 
 @final

@@ -67,6 +67,9 @@ def _call_global(env: Env, index: int, sub: Subprog) -> int:
     if state.active_locks:
         env.report("global function calls are not allowed while holding a lock,")
         env.reject(EINVAL, "use static function instead")
+    if env.profile.old_texts and state.active_preempt_locks:
+        env.report("global function calls are not allowed with preemption disabled,")
+        env.reject(EINVAL, "use static function instead")
     if sub.might_sleep:
         inside = state.active_rcu_lock or state.active_preempt_locks or state.active_irq_id
         if inside or not env.in_sleepable():

@@ -29,7 +29,8 @@ from verifier.profile import PROFILES, KernelProfile
 from verifier.pseudo_imm64 import resolve_imm64
 from verifier.rejection import E2BIG, EINVAL, Rejection
 from verifier.scc import compute_scc
-from verifier.walk import COMPLEXITY_LIMIT_INSNS, check_function
+from verifier.statistics import COMPLEXITY_LIMIT_INSNS, note_rewrites, write_statistics
+from verifier.walk import check_function
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class VerifierEnv:
 def verify(program: Program, env: VerifierEnv, *, log_level: int = 1) -> VerifiedProgram:
     """Accept the program, or raise errors.Rejected with the message, the errno and the log.
 
-    log_level: 0 no log, 1 the path to the rejection, 2 everything. At level 1 the walk is done without a log first and
-    repeated with one only if the program is refused, which gives the same text.
+    log_level: 0 no log, 1 the path to the rejection, 2 everything, +4 the functions' stack depth. At level 1 the walk
+    is done without a log first and repeated with one only if the program is refused, which gives the same text.
     """
     rejection, run = check(program, env, log_level=0 if log_level == 1 else log_level)
     if rejection is not None and log_level == 1:
@@ -72,11 +73,7 @@ def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Reject
         _phases(run, env.struct_ops)
     except Rejection as found:
         rejection = found
-    run.log.always(
-        f"processed {run.insn_processed} insns (limit {COMPLEXITY_LIMIT_INSNS}) "
-        f"max_states_per_insn {run.max_states_per_insn} total_states {run.total_states} "
-        f"peak_states {run.peak_states} mark_read 0\n"
-    )
+    write_statistics(run, accepted=rejection is None)
     return rejection, run
 
 
@@ -109,6 +106,7 @@ def _phases(run: Env, types: StructOpsTypes | None) -> None:
     _global_functions(run)
     shrink_stacks(run)
     check_max_stack_depth(run)
+    note_rewrites(run)
     if run.reached_no_kfunc:
         run.reject(EINVAL, "invalid kernel function call not eliminated in verifier pass")
 

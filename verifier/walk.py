@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import Op
 from verifier.env import Env
@@ -17,10 +15,9 @@ from verifier.reg_type import PTR_TO_CTX
 from verifier.rejection import E2BIG
 from verifier.state_print import print_insn, print_insn_state, state_text
 from verifier.states import MAIN_CALLSITE, Frame, VerifierState
+from verifier.statistics import COMPLEXITY_LIMIT_INSNS
 from verifier.subprogs import main_is_reliable
 from verifier.transfer import EXIT, RETURNED, TRANSFER, Transfer
-
-COMPLEXITY_LIMIT_INSNS: Final = 1_000_000
 
 
 def check_function(env: Env, subprog: int) -> None:
@@ -112,7 +109,7 @@ def _walk(env: Env) -> None:
             return
         item = env.pending.pop()
         env.set_state(item.state)
-        if level == 1:
+        if level < 2:
             log.reset(item.log_pos)
         env.insn_idx, prev = item.insn_idx, item.prev_insn_idx
         print_state = True

@@ -52,7 +52,7 @@ def judge_one(path: str, prog: str) -> Record:
         record["unpriv_expected"] = "failure" if expected.unpriv.failure else "success"
     if not expected.is_priv:
         return record
-    verdict = judge(path, prog, PROFILE, flags=expected.flags, log_level=expected.log_level)
+    verdict = judge(path, prog, PROFILE, flags=expected.flags, log_level=expected.log_level, inject=True)
     record |= verdict.record() | {"expected": "failure" if expected.priv.failure else "success"}
     record |= {"xlated": expected.priv.xlated, "jited": expected.priv.jited}
     return record | _compare(path, expected, verdict)

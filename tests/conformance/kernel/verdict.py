@@ -60,25 +60,35 @@ def opened(path: str) -> ObjectSpec:
 
 
 def judge(
-    path: str, prog: str, kernel_profile: str, *, flags: int = 0, log_level: int = 0, ext_type: str = ""
+    path: str,
+    prog: str,
+    kernel_profile: str,
+    *,
+    flags: int = 0,
+    log_level: int = 0,
+    ext_type: str = "",
+    inject: bool = False,
 ) -> Verdict:
     """Link and verify one program as the kernel tree's tools load it.
 
-    ``flags``: BPF_F_* of the load; ``ext_type``: what an extension is loaded as. At log level 0 the log of
+    ``flags``: BPF_F_* of the load; ``ext_type``: what an extension is loaded as; ``inject``: the kernel is built with
+    CONFIG_FUNCTION_ERROR_INJECTION, as the tree's own tests ask for. At log level 0 the log of
     a refused program is made all the same, as libbpf does.
     """
     try:
         program = linked(opened(path), prog, flags, ext_type)
     except BpfvmError as error:
         return Verdict("load", f"load: {_general(str(error).removeprefix(path + ': '))}", str(error))
-    return judge_program(program, kernel_profile, flags=flags, log_level=log_level)
+    return judge_program(program, kernel_profile, flags=flags, log_level=log_level, inject=inject)
 
 
-def judge_program(program: Program, kernel_profile: str, *, flags: int = 0, log_level: int = 0) -> Verdict:
+def judge_program(
+    program: Program, kernel_profile: str, *, flags: int = 0, log_level: int = 0, inject: bool = False
+) -> Verdict:
     """Verify a program that is linked already."""
     env = VerifierEnv(
         kernel_btf=kernel().btf,
-        profile=profile(kernel_profile),
+        profile=replace(profile(kernel_profile), error_injection=inject),
         struct_ops=kernel().registry,
         strict_alignment=bool(flags & FLAGS["BPF_F_STRICT_ALIGNMENT"]),
         test_state_freq=bool(flags & FLAGS["BPF_F_TEST_STATE_FREQ"]),
