@@ -47,6 +47,7 @@ format: $(VENV)/.dev ## put the sources into their one format
 conformance: $(VENV)/.dev ## how far we agree with Linux, on the kernel tree's own tests (Debian packages: docs/conformance.md)
 	@$(BIN)/python -m tests.conformance.kernel --jobs $(JOBS)
 	@$(BIN)/python -m tests.conformance.core_reloc
+	@$(BIN)/python -m tests.conformance.opening
 
 bench: $(VENV)/.dev ## measure the engines; writes build/bench.json
 	@$(BIN)/python -m bench

@@ -16,9 +16,10 @@ def group() -> None:
 
 @group.command("list")
 @click.argument("obj", type=click.Path())
+@click.option("--relocs", is_flag=True, help="Also every relocation of an instruction (--json always has them).")
 @json_option
-def list_(obj: str, as_json: bool) -> None:
-    """Show what OBJ declares: programs, maps, globals, struct_ops instances, externs."""
+def list_(obj: str, relocs: bool, as_json: bool) -> None:
+    """Show what OBJ declares: programs, maps, globals, struct_ops instances, externs, relocations."""
     from bpfvm.report.console import make_console
     from bpfvm.report.listing import object_data, print_object
     from bpfvm.report.source import open_named
@@ -27,7 +28,7 @@ def list_(obj: str, as_json: bool) -> None:
     if as_json:
         echo_json(data)
     else:
-        print_object(data, make_console())
+        print_object(data, make_console(), relocs=relocs)
 
 
 @group.command()

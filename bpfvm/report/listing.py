@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from bpfvm.btf import Btf
 from bpfvm.btf import types as t
+from bpfvm.core_reloc.kinds import kind_name
 from bpfvm.obj.model import MapSpec, ObjectSpec, ProgramSpec
 from bpfvm.obj.struct_ops import is_func_ptr
 from bpfvm.report.c_text import declaration, value_data, value_text
 from bpfvm.report.console import print_table
+
+MAX_VALUE = 4096
+"""bytes; of larger variables only the size and a checksum are shown"""
 
 
 def object_data(spec: ObjectSpec) -> dict[str, Any]:
@@ -55,6 +61,14 @@ def _subprogram(prog: ProgramSpec) -> dict[str, Any]:
         "insns": len(prog.insns),
         "core_relos": len(prog.core_relos),
         "calls": sorted({each.symbol for each in prog.relocs if each.kind in ("call", "func", "kfunc")}),
+        "relocs": [
+            {"insn": each.insn, "kind": each.kind, "symbol": each.symbol, "map": each.section, "addend": each.addend}
+            for each in prog.relocs
+        ],
+        "core": [
+            {"insn": each.insn, "kind": kind_name(each.kind), "type_id": each.type_id, "access": each.access}
+            for each in prog.core_relos
+        ],
     }
 
 
@@ -80,7 +94,7 @@ def globals_of(key: str, spec: MapSpec, contents: bytes | None = None) -> Iterat
     for entry in section.vars:
         var = spec.btf.type(entry.type)
         if isinstance(var, t.Var):
-            value = value_data(spec.btf, var.type, data[entry.offset : entry.offset + entry.size])
+            value = _value(spec.btf, var.type, data[entry.offset : entry.offset + entry.size])
             yield {
                 "name": var.name,
                 "type": declaration(spec.btf, var.type),
@@ -89,6 +103,12 @@ def globals_of(key: str, spec: MapSpec, contents: bytes | None = None) -> Iterat
                 "size": entry.size,
                 "value": value,
             }
+
+
+def _value(btf: Btf, type_id: int, data: bytes) -> Any:
+    if len(data) <= MAX_VALUE:
+        return value_data(btf, type_id, data)
+    return f"{len(data)} bytes, {f'crc32 {zlib.crc32(data):08x}' if any(data) else 'all zero'}"
 
 
 def instances(spec: ObjectSpec) -> list[dict[str, Any]]:
@@ -115,8 +135,8 @@ def instances(spec: ObjectSpec) -> list[dict[str, Any]]:
     return shown
 
 
-def print_object(data: dict[str, Any], console: Console) -> None:
-    """The same as tables; those without rows are left out."""
+def print_object(data: dict[str, Any], console: Console, *, relocs: bool = False) -> None:
+    """The same as tables; those without rows are left out, relocations of code unless asked for."""
     console.print(Text(f"{data['object']}: licence {data['license'] or 'none'}", style="bold"))
     console.print()
     rows = [
@@ -132,6 +152,19 @@ def print_object(data: dict[str, Any], console: Console) -> None:
     print_table(console, "globals", ("name", "type", "map", "#offset", "value"), variables)
     print_instances(data["struct_ops"], console)
     print_table(console, "externs", ("name", "kind"), [(each["name"], each["kind"]) for each in data["externs"]])
+    if relocs:
+        moved = [row for each in (*data["programs"], *data["subprograms"]) for row in _reloc_rows(each)]
+        print_table(console, "relocations", ("function", "#insn", "kind", "what"), moved)
+
+
+def _reloc_rows(function: dict[str, Any]) -> list[tuple[str, ...]]:
+    """ELF and CO-RE relocations of one function, by slot."""
+    found: list[tuple[int, str, str]] = []
+    for each in function["relocs"]:
+        place = f" ({each['map']} + {each['addend']})" if each["map"] else ""
+        found.append((each["insn"], each["kind"], each["symbol"] + place))
+    found += [(each["insn"], each["kind"], f"[{each['type_id']}] {each['access']}") for each in function["core"]]
+    return [(function["name"], str(insn), kind, what) for insn, kind, what in sorted(found)]
 
 
 def _map_row(found: dict[str, Any]) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ class ValueDumper:
         size = self._btf.size_of(array.type)
         self._out.start_array()
         for index in range(array.nelems):
-            self.dump(array.type, data[index * size :])
+            self.dump(array.type, data[index * size : (index + 1) * size])
         self._out.end_array()
 
     def _pointer(self, pointer: t.Ptr, value: int) -> None:

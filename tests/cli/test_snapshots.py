@@ -15,6 +15,7 @@ COMMANDS = {
     "prog_list_two_orders.txt": "prog list two_orders.bpf.o",
     "prog_list_whitelist.txt": "prog list whitelist.bpf.o",
     "prog_list_leaked_task.txt": "prog list n10_leaked_task.bpf.o",
+    "prog_list_relocs.txt": "prog list whitelist.bpf.o --relocs",
     "prog_list_two_orders.json": "prog list two_orders.bpf.o --json",
     "prog_dump_two_orders.txt": "prog dump two_orders.bpf.o",
     "prog_dump_opcodes.txt": "prog dump two_orders.bpf.o get_order_b --opcodes",
