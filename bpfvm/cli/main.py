@@ -19,6 +19,7 @@ from bpfvm.errors import BpfvmError, InternalError, KernelReport, Rejected, errn
 _GROUPS = {
     "thp": ("bpfvm.cli.thp", "Run BPF-THP policies in the emulated mm."),
     "prog": ("bpfvm.cli.prog", "List, print, verify and run the programs of an object."),
+    "core": ("bpfvm.cli.core", "Explain CO-RE relocations."),
     "btf": ("bpfvm.cli.btf", "Print BTF: an object's, a file's, the emulated kernel's."),
     "bench": ("bpfvm.cli.bench", "Measure how fast the engines are."),
     "struct_ops": ("bpfvm.cli.struct_ops", "List, register and dump struct_ops maps."),

@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from bpfvm.core_reloc.relocate import Candidate, CoreResult, relocate
+from bpfvm.core_reloc.relocate import Candidate, CoreResult, explain, relocate
 
-__all__ = ["Candidate", "CoreResult", "relocate"]
+__all__ = ["Candidate", "CoreResult", "explain", "relocate"]

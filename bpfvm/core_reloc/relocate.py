@@ -15,6 +15,8 @@ from bpfvm.core_reloc.value import Value, value_of
 from bpfvm.errors import BadInput
 from bpfvm.isa.insn import Insn
 
+FAILED = "failed"
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -38,7 +40,7 @@ class CoreResult:
     """libbpf's form of the same"""
     candidates: tuple[Candidate, ...]
     verdict: str
-    """"relocated", "unchanged" or "poisoned" """
+    """"relocated", "unchanged", "poisoned"; "failed" for what stops the loading of a program"""
     reason: str
     old: int
     new: int | None
@@ -69,30 +71,70 @@ def relocate(
     local: Btf,
     kernel: Btf,
     narrowed: Narrowed | None = None,
+    tried: list[Candidate] | None = None,
 ) -> CoreResult:
     """Patch ``insns[slot]`` in place. A field that the kernel lacks poisons it; ``who`` begins messages.
 
-    ``narrowed`` is kept by the caller for all relocations of a program. Raises BadInput for a malformed record, an
-    ambiguous answer or an instruction that can't hold it.
+    ``narrowed`` is kept by the caller for all relocations of a program; ``tried`` collects the candidates, also of a
+    relocation that fails. Raises BadInput for a malformed record, an ambiguous answer or an instruction that can't
+    hold it.
     """
     if not 0 <= slot < len(insns):
         raise BadInput(f"{who}: insn #{slot} is outside of the program", section=".BTF.ext")
     try:
         spec = parse_spec(local, kind, type_id, access)
-        return _relocate(who, insns, slot, spec, kernel, {} if narrowed is None else narrowed)
+        tried = [] if tried is None else tried
+        return _relocate(who, insns, slot, spec, kernel, {} if narrowed is None else narrowed, tried)
     except BadInput as error:
         if not error.message.startswith(who):
-            named = local.name_of(type_id) if 0 <= type_id < len(local) else ""
-            asked = f"{kinds.kind_name(kind)} [{type_id}] {named or '<anon>'} + {access}"
-            error.message = f"{who}: {asked}: {error.message}"
+            error.message = f"{who}: {_asked(kind, type_id, access, local)}: {error.message}"
         raise
 
 
-def _relocate(who: str, insns: list[Insn], slot: int, spec: Spec, kernel: Btf, narrowed: Narrowed) -> CoreResult:
+def explain(
+    who: str,
+    insns: list[Insn],
+    slot: int,
+    kind: int,
+    type_id: int,
+    access: str,
+    local: Btf,
+    kernel: Btf,
+    narrowed: Narrowed | None = None,
+) -> CoreResult:
+    """As ``relocate``, but what that raises becomes a result with the verdict "failed"."""
+    tried: list[Candidate] = []
+    try:
+        return relocate(who, insns, slot, kind, type_id, access, local, kernel, narrowed, tried)
+    except BadInput as error:
+        asked = _asked(kind, type_id, access, local)
+        reason = error.message.removeprefix(f"{who}: ").removeprefix(f"{asked}: ")
+        here = insns[slot] if 0 <= slot < len(insns) else Insn(0)
+        path, text = _named(kind, type_id, access, local)
+        return CoreResult(slot, kinds.kind_name(kind), path, text, tuple(tried), FAILED, reason, 0, None, here, here)
+
+
+def _asked(kind: int, type_id: int, access: str, local: Btf) -> str:
+    """The raw record, for what may be malformed."""
+    named = local.name_of(type_id) if 0 <= type_id < len(local) else ""
+    return f"{kinds.kind_name(kind)} [{type_id}] {named or '<anon>'} + {access}"
+
+
+def _named(kind: int, type_id: int, access: str, local: Btf) -> tuple[str, str]:
+    """Path and libbpf's form of what a record asks for, as far as it can be read."""
+    try:
+        spec = parse_spec(local, kind, type_id, access)
+        return spec.path, str(spec)
+    except BadInput:
+        return f"[{type_id}] + {access}", _asked(kind, type_id, access, local)
+
+
+def _relocate(
+    who: str, insns: list[Insn], slot: int, spec: Spec, kernel: Btf, narrowed: Narrowed, tried: list[Candidate]
+) -> CoreResult:
     before = insns[slot]
     old = value_of(spec, spec.kind)
     assert old is not None  # a spec always has a value
-    tried: list[Candidate] = []
     new: Value | None = old
     found: Spec | None = spec
     if spec.kind != kinds.TYPE_ID_LOCAL:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bpfvm.btf import Btf
-from bpfvm.core_reloc import CoreResult, relocate
+from bpfvm.core_reloc import CoreResult, explain, relocate
 from bpfvm.core_reloc.relocate import Narrowed
 from bpfvm.errors import BadInput, UsageError
 from bpfvm.isa.insn import Insn
@@ -70,8 +70,17 @@ def link_program(
 class _Linker:
     """One program while it is put together; slots count from the start of the main program."""
 
-    def __init__(self, spec: ObjectSpec, kernel: Btf, maps: dict[str, MapSpec], core_btf: Btf | None = None) -> None:
+    def __init__(
+        self,
+        spec: ObjectSpec,
+        kernel: Btf,
+        maps: dict[str, MapSpec],
+        core_btf: Btf | None = None,
+        *,
+        keep_going: bool = False,
+    ) -> None:
         self.spec = spec
+        self.relocate_one = explain if keep_going else relocate
         self.kernel = kernel
         self.core_btf = core_btf or kernel
         self.narrowed: Narrowed = {}
@@ -131,7 +140,7 @@ class _Linker:
             assert self.spec.btf is not None  # CO-RE records are only read with BTF
             who = f"prog '{prog.name}': relo #{number}"
             asked = (relo.insn, relo.kind, relo.type_id, relo.access)
-            result = relocate(who, insns, *asked, self.spec.btf, self.core_btf, self.narrowed)
+            result = self.relocate_one(who, insns, *asked, self.spec.btf, self.core_btf, self.narrowed)
             self.core.append(result.moved(base))
             if result.poisoned:
                 self.poison[base + relo.insn] = result.local
@@ -216,10 +225,14 @@ def _shifted(line: LineInfo, base: int) -> LineInfo:
     return LineInfo(line.insn + base, line.file, line.text, line.line, line.column)
 
 
-def explain_core(spec: ObjectSpec, prog_name: str, kernel_btf: Btf) -> list[CoreResult]:
-    """What each CO-RE relocation of a program (subprograms included) asked for and got, in program order."""
+def explain_core(spec: ObjectSpec, prog_name: str, kernel_btf: Btf, *, keep_going: bool = False) -> list[CoreResult]:
+    """What each CO-RE relocation of a program (subprograms included) asked for and got, in program order.
+
+    One that fails (ambiguous, malformed) raises BadInput, or with ``keep_going`` is a result with the verdict "failed".
+    """
     if prog_name not in spec.programs:
-        raise UsageError(f"no program '{prog_name}' in {spec.path}")
-    linker = _Linker(spec, kernel_btf, {})
+        known = ", ".join(spec.programs) or "none"
+        raise UsageError(f"no program '{prog_name}' in {spec.path} (it has: {known})")
+    linker = _Linker(spec, kernel_btf, {}, keep_going=keep_going)
     linker.add_all(spec.programs[prog_name])
     return linker.core

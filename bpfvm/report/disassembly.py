@@ -163,7 +163,7 @@ def _line_data(line: CodeLine, opcodes: bool) -> dict[str, Any]:
     if line.source is not None:
         data["source"] = _source_data(line.source)
     if line.core is not None:
-        data["core"] = _core_data(line.core)
+        data["core"] = core_data(line.core)
     return data
 
 
@@ -171,7 +171,8 @@ def _source_data(source: LineInfo) -> dict[str, Any]:
     return {"file": source.file, "line": source.line, "column": source.column, "text": source.text.strip()}
 
 
-def _core_data(core: CoreResult) -> dict[str, Any]:
+def core_data(core: CoreResult) -> dict[str, Any]:
+    """What a relocation asked, who was asked, what came of it."""
     return {
         "kind": core.kind,
         "path": core.path,

@@ -15,7 +15,7 @@ from tests.cli.conftest import Bpfvm
 
 GOOD = (built_objects() / "whitelist.bpf.o").read_bytes()
 COMMANDS = (
-    *("prog list", "prog dump", "prog dump --linked", "prog verify"),
+    *("prog list", "prog dump", "prog dump --linked", "prog verify", "core explain"),
     *("struct_ops list", "struct_ops register", "struct_ops dump", "thp run"),
 )
 

@@ -16,6 +16,7 @@ from tests.cli.conftest import Bpfvm
     [
         ("prog dump whitelist.bpf.o nope", "no program `nope` in"),
         ("prog verify whitelist.bpf.o nope", "no program `nope` in"),
+        ("core explain whitelist.bpf.o nope", "no program 'nope' in"),
         ("prog run whitelist.bpf.o nope", "no program `nope` in"),
         ("prog run whitelist.bpf.o ask_whitelist --arg one", "--arg one: write a number, decimal or 0x…"),
         ("prog run whitelist.bpf.o ask_whitelist --ctx 00", "--ctx: programs of type struct_ops take arguments"),

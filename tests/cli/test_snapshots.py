@@ -22,6 +22,8 @@ COMMANDS = {
     "prog_dump_whitelist_linked.txt": "prog dump whitelist.bpf.o --linked",
     "prog_dump_kfunc_linked.txt": "prog dump n10_leaked_task.bpf.o n10 --linked",
     "prog_dump_whitelist_linked.json": "prog dump whitelist.bpf.o ask_whitelist --linked --opcodes -j",
+    "core_explain.txt": "core explain whitelist.bpf.o",
+    "core_explain.json": "core explain whitelist.bpf.o ask_whitelist -j",
     "btf_dump_raw.txt": "btf dump two_orders.bpf.o",
     "btf_dump_names.txt": "btf dump two_orders.bpf.o bpf_thp_ops tva_type",
     "btf_dump.json": "btf dump whitelist.bpf.o --format json",
