@@ -15,6 +15,7 @@ from bpfvm.btf import Btf
 from bpfvm.errors import BadInput, Rejected, UsageError, errno_name
 from bpfvm.memory import Memory
 from bpfvm.obj.link import link_program
+from bpfvm.obj.log import poison_named
 from bpfvm.obj.model import ObjectSpec, VerifiedProgram
 from bpfvm.report.console import print_table, progress
 from bpfvm.runtime import Runtime
@@ -76,7 +77,8 @@ def foreign_verifier(spec: ObjectSpec, btf: Btf, kernel: str, log_level: int) ->
         attach = (point.attach_btf_id, point.expected_attach_type) if point else (0, None)
         program = link_program(spec, name, btf, attach_btf_id=attach[0], expected_attach_type=attach[1])
         env = verifier.VerifierEnv(kernel_btf=btf, profile=profile, struct_ops=None)
-        return verifier.verify(program, env, log_level=log_level)
+        with poison_named(program):
+            return verifier.verify(program, env, log_level=log_level)
 
     return verify
 

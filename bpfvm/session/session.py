@@ -16,6 +16,7 @@ from bpfvm.errors import KernelReport, Rejected, UsageError
 from bpfvm.events import Observer, Sink
 from bpfvm.memory import Memory
 from bpfvm.obj.link import link_program
+from bpfvm.obj.log import poison_named
 from bpfvm.obj.model import ObjectSpec, VerifiedProgram
 from bpfvm.obj.open import open_object
 from bpfvm.runtime import Runtime
@@ -125,7 +126,8 @@ class Session:
             expected_attach_type=point.expected_attach_type if point else None,
         )
         env = verifier.VerifierEnv(kernel_btf=self.btf, profile=self.profile, struct_ops=self.kernel.registry)
-        return verifier.verify(program, env, log_level=log_level)
+        with poison_named(program):
+            return verifier.verify(program, env, log_level=log_level)
 
     def load(
         self,
