@@ -28,6 +28,8 @@ from bpfvm.runtime.trace import TraceLine
 
 MAX_CPUS = 64
 NAME_LEN = 16
+MAP_EXTRA = ("bloom_filter", "arena")
+"""kinds that know what to do with map_extra"""
 
 
 class Runtime:
@@ -101,7 +103,7 @@ class Runtime:
     def _check(spec: MapSpec) -> int:
         """What map_create checks for every kind."""
         sizes = (spec.key_size, spec.value_size, spec.max_entries, spec.map_flags)
-        if any(not 0 <= size <= U32_MAX for size in sizes) or spec.map_extra:
+        if any(not 0 <= size <= U32_MAX for size in sizes) or (spec.map_extra and spec.map_type not in MAP_EXTRA):
             return -errno.EINVAL
         both = mt.BPF_F_RDONLY | mt.BPF_F_WRONLY
         return -errno.EINVAL if spec.map_flags & both == both else 0

@@ -13,6 +13,7 @@ from bpfvm.isa.map_types import MAP_TYPES
 
 _NR = {"x86_64": 321, "aarch64": 280, "riscv64": 280}.get(platform.machine())
 CREATE, LOOKUP, UPDATE, DELETE, NEXT_KEY = range(5)
+BTF_LOAD, LOOKUP_AND_DELETE = 18, 21
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -22,9 +23,29 @@ def _bpf(command: int, attr: bytes) -> tuple[int, int]:
     return result, ctypes.get_errno() if result < 0 else 0
 
 
-def create(kind: str, key: int, value: int, entries: int, flags: int = 0) -> tuple[int, int]:
-    """(fd, 0) or (-1, errno)."""
-    return _bpf(CREATE, struct.pack("<IIIIIII16s", MAP_TYPES[kind], key, value, entries, flags, 0, 0, b"oracle"))
+def create(
+    kind: str,
+    key: int,
+    value: int,
+    entries: int,
+    flags: int = 0,
+    *,
+    inner: int = 0,
+    extra: int = 0,
+    btf: tuple[int, int, int] = (0, 0, 0),
+) -> tuple[int, int]:
+    """(fd, 0) or (-1, errno). inner: descriptor of an inner map; btf: descriptor, key type, value type."""
+    sizes = struct.pack("<IIIIIII16s", MAP_TYPES[kind], key, value, entries, flags, inner, 0, b"oracle")
+    return _bpf(CREATE, sizes + struct.pack("<IIIIIQ", 0, *btf, 0, extra))
+
+
+def load_btf(raw: bytes) -> int:
+    """Descriptor of a private BTF object."""
+    held = ctypes.create_string_buffer(raw, len(raw))
+    fd, error = _bpf(BTF_LOAD, struct.pack("<QQIIII", ctypes.addressof(held), 0, len(raw), 0, 0, 0))
+    if fd < 0:
+        raise OSError(error, os.strerror(error))
+    return fd
 
 
 def possible_cpus() -> int:
@@ -46,10 +67,12 @@ def unusable() -> str:
 class KernelMap:
     """One private map. Methods return (errno, bytes)."""
 
-    def __init__(self, kind: str, key: int, value: int, entries: int, flags: int = 0) -> None:
+    def __init__(
+        self, kind: str, key: int, value: int, entries: int, flags: int = 0, *, inner: int = 0, extra: int = 0
+    ) -> None:
         self.key_size = key
         self.value_size = value
-        self.fd, error = create(kind, key, value, entries, flags)
+        self.fd, error = create(kind, key, value, entries, flags, inner=inner, extra=extra)
         if self.fd < 0:
             raise OSError(error, os.strerror(error))
 
@@ -76,4 +99,14 @@ class KernelMap:
     def next_key(self, key: bytes | None) -> tuple[int, bytes]:
         out = ctypes.create_string_buffer(max(self.key_size, 1))
         error = self._elem(NEXT_KEY, key, out)
+        return error, b"" if error else out.raw
+
+    def contains(self, value: bytes) -> tuple[int, bytes]:
+        """A lookup that takes the value (bloom filter); no bytes."""
+        held = ctypes.create_string_buffer(value, max(len(value), 1))
+        return self._elem(LOOKUP, None, held), b""
+
+    def pop(self, key: bytes = b"") -> tuple[int, bytes]:
+        out = ctypes.create_string_buffer(max(self.value_size, 1))
+        error = self._elem(LOOKUP_AND_DELETE, key or None, out)
         return error, b"" if error else out.raw

@@ -143,8 +143,8 @@ def test_wrong_sizes_are_the_callers_mistake() -> None:
 
 def test_kinds_that_are_not_emulated_are_refused_by_name() -> None:
     runtime = Runtime(Memory(), None)
-    with pytest.raises(SyscallError, match="type stack_trace are not emulated"):
-        runtime.create_map(MapSpec("m", "stack_trace", 4, 8, 1))
+    with pytest.raises(SyscallError, match="type insn_array are not emulated"):
+        runtime.create_map(MapSpec("m", "insn_array", 4, 8, 1))
     with pytest.raises(SyscallError, match="no map type 'hashish': EINVAL"):
         runtime.create_map(MapSpec("m", "hashish", 4, 8, 1))
     for sizes in ((-1, 8, 1), (4, 1 << 40, 1), (4, 8, 1 << 33)):
