@@ -1836,6 +1836,8 @@ struct bpf_sock {
 	__s32 rx_queue_mapping;
 };
 
+typedef void (*btf_trace_task_newtask)(void *, struct task_struct *, unsigned long);
+
 #ifndef BPF_NO_PRESERVE_ACCESS_INDEX
 #pragma clang attribute pop
 #endif

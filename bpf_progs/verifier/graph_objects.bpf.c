@@ -97,21 +97,23 @@ int added_to_a_tree(void *ctx)
 	return 0;
 }
 
-SEC("tc") __failure __msg("rbtree_remove node input must be non-owning ref")
-int removed_before_it_was_added(void *ctx)
+SEC("tc") __failure __msg("must be held for bpf_rb_root")
+int first_without_the_lock(void *ctx)
 {
-	struct leaf *leaf = obj_new(struct leaf);
-	struct bpf_rb_node *node = NULL;
+	return bpf_rbtree_first(&tree) ? 1 : 0;
+}
 
-	if (!leaf)
-		return 0;
+SEC("tc") __failure __msg("Unreleased reference")
+int removed_and_forgotten(void *ctx)
+{
+	struct bpf_rb_node *node;
+
 	bpf_spin_lock(&tree_lock);
-	node = bpf_rbtree_remove(&tree, &leaf->node);
-	bpf_spin_unlock(&tree_lock);
-	obj_drop(leaf);
+	node = bpf_rbtree_first(&tree);
 	if (node)
-		obj_drop(container_of(node, struct leaf, node));
-	return 0;
+		node = bpf_rbtree_remove(&tree, node);
+	bpf_spin_unlock(&tree_lock);
+	return node ? 1 : 0;
 }
 
 LICENSE("GPL");

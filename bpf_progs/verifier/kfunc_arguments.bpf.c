@@ -22,14 +22,14 @@ int stack_as_context(struct __sk_buff *skb)
 	return bpf_dynptr_from_skb((void *)&not_the_context, 0, &packet);
 }
 
-SEC("syscall") __failure __msg("R1 must be a rcu pointer")
+SEC("syscall") __failure __msg("arg#0 pointer type STRUCT task_struct must point to scalar, or struct with scalar")
 int any_pointer_as_task(struct task_struct **ctx)
 {
 	bpf_task_acquire((void *)ctx);
 	return 0;
 }
 
-SEC("syscall") __failure __msg("is not a known constant")
+SEC("syscall") __failure __msg("must be a known constant")
 int constant_that_is_not(void *ctx)
 {
 	void *object = bpf_obj_new_impl(bpf_ktime_get_ns(), NULL);

@@ -83,13 +83,17 @@ SIZE(struct bpf_list_node, 24);
 SIZE(struct bpf_rb_node, 32);
 SIZE(struct bpf_iter_bits, 16);
 
+/* ---------------------------------------------------------------- tracepoints (include/trace/bpf_probe.h) */
+
+struct task_struct;
+typedef void (*btf_trace_task_newtask)(void *__data, struct task_struct *task, unsigned long clone_flags);
+
 /* ---------------------------------------------------------------- kernel functions */
 
 /* A function that keeps the caller's registers: its calls may be inlined (KF_FASTCALL). */
 #define __bpf_fastcall __attribute__((btf_decl_tag("bpf_fastcall")))
 
 struct bpf_map;
-struct task_struct;
 
 __bpf_kfunc int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) FUNC_BODY
 __bpf_kfunc int *bpf_iter_num_next(struct bpf_iter_num *it) FUNC_BODY

@@ -40,3 +40,4 @@ ROOT(struct bpf_refcount, bpf_refcount);
 ROOT(struct bpf_timer, bpf_timer);
 ROOT(struct bpf_flow_keys, bpf_flow_keys);
 ROOT(struct bpf_sock, bpf_sock);
+ROOT(btf_trace_task_newtask, task_newtask);
