@@ -12,17 +12,32 @@ from typing import Any
 from bench.build import BUILD, NAMES
 from bench.measure import measure
 
-ROUNDS = 5
+ROUNDS = 9
+COLUMNS = ("interp", "fast", "fast, kasan", "jit", "jit, kasan", "kernel", "native")
 
 
 def table(found: dict[str, Any]) -> str:
     """Ratios to native, and millions of instructions a second, as text."""
-    names = [each for each in ("interp", "fast", "fast, kasan", "jit", "kernel", "native") if _has(found, each)]
-    lines = [f"{'':14}" + "".join(f"{each:>22}" for each in names)]
+    names = [each for each in COLUMNS if _has(found, each)]
+    lines = [f"{'':14}" + "".join(f"{each:>19}" for each in names)]
     for program, values in found["programs"].items():
         lines.append(f"{program:14}" + "".join(_cell(values["engines"].get(each)) for each in names))
     lines.append(f"{'geometric mean':14}" + "".join(_cell(found["geometric_mean"].get(each)) for each in names))
-    return "\n".join([*lines, "(times native; in brackets: millions of BPF instructions a second)"])
+    return "\n".join([*lines, "(times native; in brackets: millions of BPF instructions a second)", *_costs(found)])
+
+
+def _costs(found: dict[str, Any]) -> list[str]:
+    """What compiling and calling cost, as text."""
+    lines = []
+    ready = {program: each["ready_ms"] for program, each in found["programs"].items() if each["ready_ms"]}
+    if ready:
+        ways = list(next(iter(ready.values())))
+        lines += ["", f"{'ms until ready':14}" + "".join(f"{way:>9}" for way in ways)]
+        lines += [f"{program:14}" + "".join(f"{each[way]:9.1f}" for way in ways) for program, each in ready.items()]
+    for engine, each in found.get("callback", {}).items():
+        batched = f", {each['batched_ns']} ns in a batch" if "batched_ns" in each else ""
+        lines.append(f"a callback on {engine}: {each['one_by_one_us']} µs from Python{batched}")
+    return lines
 
 
 def _has(found: dict[str, Any], engine: str) -> bool:
@@ -31,9 +46,9 @@ def _has(found: dict[str, Any], engine: str) -> bool:
 
 def _cell(figures: dict[str, float] | None) -> str:
     if figures is None:
-        return f"{'-':>22}"
+        return f"{'-':>19}"
     ratio = f"{figures['ratio']:.2f}" if "ratio" in figures else ""
-    return f"{ratio:>12} ({figures['minsn_per_s']:7.1f})"
+    return f"{ratio:>9} ({figures['minsn_per_s']:7.1f})"
 
 
 def run(rounds: int, out: Path, names: list[str], as_json: bool) -> None:

@@ -133,7 +133,7 @@ PROGRAM(alu32)
 }
 
 struct fault {
-	u64 mm, flags, address;
+	u64 flags, start;
 	u32 orders, order;
 };
 
@@ -142,18 +142,19 @@ struct fault faults[FAULTS];
 u64 chosen[16];
 u32 turn;
 
-/* What a policy does at a page fault: look at the area, take the largest order that fits, count it. */
+/* What a policy does at a page fault: look at the area, take the largest order that is allowed and fits, count it. */
 PROGRAM(policy)
 {
-	struct fault *fault = &faults[turn++ & (FAULTS - 1)];
-	u32 orders = fault->orders | 0x200, best = 0;
+	struct fault *fault = &faults[turn & (FAULTS - 1)];
+	u64 address = fault->start + ((u64)turn++ << 12);
+	u32 orders = fault->orders | 0x2f4, best = 0;
 
-	if (fault->flags & 0x40 || !(fault->address & 0xfff) == !fault->mm)
+	if (fault->flags & 0x40)
 		return -1;
 	for (u32 order = 9; order > 1; order--) {
 		if (!(orders >> order & 1))
 			continue;
-		if (fault->address & ((4096ULL << order) - 1))
+		if (address & ((4096ULL << order) - 1))
 			continue;
 		best = order;
 		break;

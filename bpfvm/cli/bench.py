@@ -18,7 +18,7 @@ def group() -> None:
 
 @group.command("engines")
 @click.argument("programs", nargs=-1)
-@click.option("--rounds", default=5, show_default=True, help="Timings of which the median counts.")
+@click.option("--rounds", default=9, show_default=True, help="Timings of which the median counts.")
 @click.option("--out", default="build/bench.json", show_default=True, type=click.Path(path_type=Path))
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def engines(programs: tuple[str, ...], rounds: int, out: Path, as_json: bool) -> None:

@@ -242,7 +242,7 @@ class JitEngine:
         back to Python in between, unless the program makes tail calls or instructions are counted.
         """
         given = contexts if isinstance(contexts, array) and contexts.typecode == "Q" else array("Q", contexts)
-        code = self._known().get(id(image)) or self._load(image, 0)
+        code = self.prepare(image)
         if code.quick and (code.hot or len(given) >= MANY):
             code.improve()
         fp = self.top + MAX_BPF_STACK
@@ -259,6 +259,10 @@ class JitEngine:
         if self.pending is not None:
             self._raise()
         return results
+
+    def prepare(self, image: Image) -> Code:
+        """Compile `image` now, or load it from disk, so that its first run needn't; the code."""
+        return self._known().get(id(image)) or self._load(image, 0)
 
     # --- what compiled code and the interpreter's steps ask for -----------------------------------------------------
     def packet_load(self, ctx: int, offset: int, size: int) -> int | None:
