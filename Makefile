@@ -7,8 +7,9 @@ JOBS   ?= 2
 
 COUNT  ?= 10000
 SEED   ?= 0
+MINUTES ?= 15
 
-.PHONY: help run test lint format progs conformance bench fuzz-engines fuzz-verifier clean
+.PHONY: help run test lint format progs conformance bench fuzz-engines fuzz-verifier fuzz-loader clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +58,10 @@ fuzz-engines: $(VENV)/.dev ## COUNT verifiable and COUNT wild programs on all en
 
 fuzz-verifier: $(VENV)/.dev ## random programs against the running kernel's verifier
 	@$(BIN)/python -m tests.fuzz.verifier --count $(COUNT) --seed $(SEED) --jobs $(JOBS)
+
+fuzz-loader: $(VENV)/.dev ## objects with changed bytes through the loader, for MINUTES; guided by atheris if it can be installed
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' || echo "no atheris here: mutants are drawn at random"
+	@$(BIN)/python -m tests.fuzz.loader --minutes $(MINUTES) --seed $(SEED)
 
 progs: $(VENV)/.dev ## build the shipped BPF objects and the emulated kernel's BTF again
 	$(BIN)/python -m bpf_progs.build

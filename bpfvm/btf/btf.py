@@ -100,7 +100,12 @@ class Btf:
         own = type_id - self.start_id
         if not 0 <= own < len(self._raw.offsets):
             raise BadInput(f"type id {type_id} does not exist (there are {len(self)})", section=".BTF")
-        found = parse_type(self._raw.types, self._raw.offsets[own], self.string)
+        at = self._raw.offsets[own]
+        try:
+            found = parse_type(self._raw.types, at, self.string)
+        except BadInput as error:
+            error.offset = self._raw.type_start + at if error.offset is None else error.offset
+            raise
         self._cache[type_id] = found
         return found
 
@@ -182,11 +187,17 @@ class Btf:
 
     def skip_mods(self, type_id: int) -> int:
         """Look through typedef, const, volatile, restrict and type tags. Raises BadInput on a loop."""
+        last = 0
         for _ in range(MAX_RESOLVE_DEPTH * 4):
-            found = self.type(type_id)
+            try:
+                found = self.type(type_id)
+            except BadInput as error:
+                if error.offset is None and last >= self.start_id:
+                    error.offset = self.record_offset(last)
+                raise
             if not isinstance(found, _MODIFIERS):
                 return type_id
-            type_id = found.type
+            last, type_id = type_id, found.type
         raise BadInput(f"type id {type_id} is defined by itself", section=".BTF")
 
     def resolve(self, type_id: int) -> t.BtfType:

@@ -82,14 +82,14 @@ def _bad(message: str, offset: int | None = None) -> BadInput:
 def _areas(view: memoryview) -> list[tuple[int, int]]:
     """Start and length of func_info, line_info and core_relo; older headers have no third."""
     if len(view) < _HEADER.size:
-        raise _bad(f"{len(view)} bytes are shorter than the header")
+        raise _bad(f"{len(view)} bytes are shorter than the header", 0)
     magic, version, _flags, hdr_len = _HEADER.unpack_from(view)
     if magic == 0x9FEB:
         raise _bad("big-endian .BTF.ext is not supported")
     if magic != _MAGIC or version != 1:
-        raise _bad(f"invalid magic {magic:#x} or version {version}")
+        raise _bad(f"invalid magic {magic:#x} or version {version}", 0)
     if not 24 <= hdr_len <= len(view):
-        raise _bad(f"header length {hdr_len} does not fit")
+        raise _bad(f"header length {hdr_len} does not fit", 4)
     areas = []
     for at in (8, 16, 24):
         start, length = _AREA.unpack_from(view, at) if at + 8 <= hdr_len else (0, 0)

@@ -47,19 +47,19 @@ def index(data: bytes | memoryview, *, split: bool = False) -> RawBtf:
     """
     view = memoryview(data)
     if len(view) < HEADER.size:
-        raise _bad(f"BTF of {len(view)} bytes is shorter than its {HEADER.size}-byte header")
+        raise _bad(f"BTF of {len(view)} bytes is shorter than its {HEADER.size}-byte header", 0)
     magic, version, _flags, hdr_len, type_off, type_len, str_off, str_len = HEADER.unpack_from(view)
     if magic == 0x9FEB:
         raise _bad("big-endian BTF is not supported")
     if magic != MAGIC:
-        raise _bad(f"Invalid magic {magic:#x}, expected {MAGIC:#x}")
+        raise _bad(f"Invalid magic {magic:#x}, expected {MAGIC:#x}", 0)
     if version != 1:
-        raise _bad(f"Unsupported version {version}")
+        raise _bad(f"Unsupported version {version}", 2)
     if hdr_len < HEADER.size or hdr_len + max(type_off + type_len, str_off + str_len) > len(view):
-        raise _bad(f"sections reach beyond the {len(view)} bytes there are")
+        raise _bad(f"sections reach beyond the {len(view)} bytes there are", 8)
     strings = bytes(view[hdr_len + str_off : hdr_len + str_off + str_len])
     if not strings or (strings[0] and not split) or strings[-1]:
-        raise _bad("Invalid string section: must start and end with a zero byte")
+        raise _bad("Invalid string section: must start and end with a zero byte", hdr_len + str_off)
     types = view[hdr_len + type_off : hdr_len + type_off + type_len]
     return _records(types, strings, hdr_len + type_off)
 

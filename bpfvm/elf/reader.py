@@ -31,7 +31,10 @@ def read_elf(data: bytes, path: str) -> ElfObject:
     header, raw_sections = _headers(data, path)
     _check_header(header, path)
     names = _section_names(data, header, raw_sections, path)
-    sections = tuple(_section(data, index, raw, names, path) for index, raw in enumerate(raw_sections))
+    start = header["e_shoff"]
+    sections = tuple(
+        _section(data, index, raw, names, start + index * _SHDR_SIZE, path) for index, raw in enumerate(raw_sections)
+    )
     symbols = _symbols(sections, path)
     return ElfObject(path, sections, symbols, _relocs(sections, path))
 
@@ -103,18 +106,22 @@ def _section_names(data: bytes, header: Any, raw_sections: list[Any], path: str)
     return bytes(_contents(data, raw_sections[index], ".shstrtab", path))
 
 
-def text_at(strings: bytes, offset: int, path: str, section: str) -> str:
-    """The NUL-terminated string at ``offset`` of a string table. Raises BadInput when it doesn't end inside."""
+def text_at(strings: bytes, offset: int, path: str, section: str, record: int) -> str:
+    """The NUL-terminated string at ``offset`` of a string table. Raises BadInput when it doesn't end inside.
+
+    ``record``: where in ``section`` (of a section header: in the file) stands what names it.
+    """
     end = strings.find(b"\0", offset) if 0 <= offset < len(strings) else -1
     if end < 0:
         message = f"string offset {offset:#x} is outside of the {len(strings)}-byte string table"
-        raise BadInput(message, path=path, section=section)
+        raise BadInput(message, path=path, section=section, offset=record)
     return strings[offset:end].decode("utf-8", "replace")
 
 
-def _section(data: bytes, index: int, raw: Any, names: bytes, path: str) -> Section:
+def _section(data: bytes, index: int, raw: Any, names: bytes, place: int, path: str) -> Section:
+    """One section; ``place`` is the offset of its header."""
     kind = raw["sh_type"]
-    name = text_at(names, raw["sh_name"], path, f"section #{index}") if kind != "SHT_NULL" else ""
+    name = text_at(names, raw["sh_name"], path, f"section #{index}", place) if kind != "SHT_NULL" else ""
     return Section(
         index=index,
         name=name,
@@ -146,7 +153,16 @@ def _symbols(sections: tuple[Section, ...], path: str) -> tuple[Symbol, ...]:
         raise BadInput(message, path=path, section=table.name)
     strings = bytes(sections[table.link].data)
     return tuple(
-        Symbol(index, text_at(strings, name, path, table.name), value, size, info & 15, info >> 4, other & 3, shndx)
+        Symbol(
+            index,
+            text_at(strings, name, path, table.name, index * _SYM.size),
+            value,
+            size,
+            info & 15,
+            info >> 4,
+            other & 3,
+            shndx,
+        )
         for index, (name, info, other, shndx, value, size) in enumerate(_SYM.iter_unpack(table.data))
     )
 
@@ -159,7 +175,7 @@ def _relocs(sections: tuple[Section, ...], path: str) -> dict[int, tuple[ElfRelo
             continue
         if section.entsize != _REL.size or section.size % _REL.size or section.info >= len(sections):
             message = f"malformed relocation section (entries of {section.entsize} bytes, for section #{section.info})"
-            raise BadInput(message, path=path, section=section.name)
+            raise BadInput(message, path=path, section=section.name, offset=0)
         records = tuple(ElfReloc(at, info >> 32, info & 0xFFFFFFFF) for at, info in _REL.iter_unpack(section.data))
         found[section.info] = found.get(section.info, ()) + records
     return {index: tuple(sorted(records, key=lambda r: r.offset)) for index, records in found.items()}

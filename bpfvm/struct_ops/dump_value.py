@@ -7,10 +7,14 @@ from collections.abc import Callable
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
+from bpfvm.errors import BadInput
 from bpfvm.struct_ops.json_writer import JsonWriter
 
 CHAR, BOOL = 2, 4
 POINTER_LIMIT = 1 << 32
+MAX_DEPTH = 64
+MAX_VALUES = 1 << 20
+"""values one dumper prints, so that types which contain each other can't multiply without end"""
 
 
 class ValueDumper:
@@ -24,9 +28,19 @@ class ValueDumper:
         self._out = out
         self._plain = plain
         self._prog_name = prog_name
+        self._depth = 0
+        self._left = MAX_VALUES
 
     def dump(self, type_id: int, data: bytes) -> None:
-        """One value of this type; ``data`` starts with it."""
+        """One value of this type; ``data`` starts with it. Raises BadInput for types that nest or multiply too much."""
+        self._left -= 1
+        if self._depth > MAX_DEPTH or self._left < 0:
+            raise BadInput(f"values of type [{type_id}] nest too deeply or are too many", section=".BTF")
+        self._depth += 1
+        self._dump(type_id, data)
+        self._depth -= 1
+
+    def _dump(self, type_id: int, data: bytes) -> None:
         found = self._btf.resolve(type_id)
         if isinstance(found, t.Struct):
             self._struct(found, data)
@@ -58,6 +72,8 @@ class ValueDumper:
             self._out.value(data[: data.index(0)].decode("ascii"))
             return
         size = self._btf.size_of(array.type)
+        if size * array.nelems > len(data):
+            raise BadInput(f"an array of {size * array.nelems} bytes reaches beyond its value", section=".BTF")
         self._out.start_array()
         for index in range(array.nelems):
             self.dump(array.type, data[index * size : (index + 1) * size])

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,6 +14,7 @@ from bpfvm.elf import read_elf
 from bpfvm.errors import BadInput, UsageError
 from bpfvm.obj.link import link_program
 from bpfvm.obj.open import open_object
+from tests.fuzz.loader.mutate import areas, mutated
 from tests.unit.obj.bpf_cc import compile_c
 from tests.unit.obj.sources import KERNEL, POLICY
 
@@ -33,27 +33,6 @@ def kernel() -> Btf:
     return Btf.parse(bytes(section.data))
 
 
-def mutated(data: bytes, seed: int, start: int, end: int) -> bytes:
-    """A few bytes between start and end changed: bits flipped, small and huge numbers, pieces copied."""
-    rng = random.Random(seed)
-    changed = bytearray(data)
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(start, end)
-        kind = rng.randrange(4)
-        if kind == 0:
-            changed[at] ^= 1 << rng.randrange(8)
-        elif kind == 1:
-            changed[at] = rng.choice((0, 1, 0x7F, 0x80, 0xFF))
-        elif kind == 2:
-            word = rng.choice((0, 1, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, len(data)))
-            changed[at & ~3 : (at & ~3) + 4] = word.to_bytes(4, "little")
-        else:
-            source = rng.randrange(start, end)
-            piece = data[source : source + rng.randint(1, 16)]
-            changed[at : at + len(piece)] = piece
-    return bytes(changed[: len(data)])
-
-
 def load(data: bytes, kernel: Btf) -> bool:
     """Open and link everything; True if all of it worked."""
     try:
@@ -68,17 +47,6 @@ def load(data: bytes, kernel: Btf) -> bool:
         except BadInput:
             whole = False
     return whole
-
-
-def areas(data: bytes) -> Iterator[tuple[str, int, int]]:
-    """Parts of the file that are worth mutating: each section, the headers, everything."""
-    elf = read_elf(data, "policy")
-    yield "ELF header", 0, 64
-    yield "section headers", len(data) - 64 * len(elf.sections), len(data)
-    yield "everything", 0, len(data)
-    for section in elf.sections:
-        if len(section.data) and not section.name.startswith((".debug", ".rel.debug", ".strtab")):
-            yield section.name, section.offset, section.offset + section.size
 
 
 def test_intact_object_loads_but_for_the_typeless_program(policy: bytes, kernel: Btf) -> None:
