@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Helpers that call a function of the program: kernel/bpf/verifier.c push_callback_call, set_loop_callback_state,
-set_map_elem_callback_state (6.18)."""
+set_map_elem_callback_state, set_find_vma_callback_state (6.18)."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from bpfvm.btf import types as t
 from bpfvm.isa.insn import Insn
 from verifier.backtrack import mark_chain_precision
 from verifier.env import Env
-from verifier.helper_args import CallMeta
+from verifier.helper_state import CallMeta
 from verifier.paths import push_path
 from verifier.reg import NOT_INITIALIZED, Pointee, RegState, pointer, unknown
-from verifier.reg_type import CONST_PTR_TO_MAP, PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE
+from verifier.reg_type import CONST_PTR_TO_MAP, PTR_TO_BTF_ID, PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE
 from verifier.rejection import E2BIG, ENOTSUPP
 from verifier.stack import is_null
 from verifier.states import Frame
@@ -84,3 +85,10 @@ def check_for_each(env: Env, insn: Insn, meta: CallMeta) -> None:
         NOT_INITIALIZED,
     ]
     push_callback(env, insn, meta.subprogno, args)
+
+
+def check_find_vma(env: Env, insn: Insn, meta: CallMeta) -> None:
+    """bpf_find_vma(): the callback gets the task, the memory area and the context."""
+    regs, btf = env.frame.regs, env.kernel_btf
+    area = pointer(PTR_TO_BTF_ID, ptr=Pointee(btf=btf, btf_id=btf.find("vm_area_struct", t.Struct)))
+    push_callback(env, insn, meta.subprogno, [regs[1], area, regs[4], NOT_INITIALIZED, NOT_INITIALIZED])

@@ -16,12 +16,15 @@ from verifier import cnum, tnum
 from verifier.arg_kinds import HelperProto
 from verifier.attach_types import MODIFY_RETURN, TRACE_FENTRY, TRACE_FEXIT
 from verifier.backtrack import mark_chain_precision
-from verifier.callbacks import check_for_each, check_loop
+from verifier.callbacks import check_find_vma, check_for_each, check_loop
 from verifier.cfg import CHANGES_PACKET
+from verifier.dynptr_args import HELPERS_WITH_DYNPTRS
+from verifier.dynptrs import release_dynptr
 from verifier.env import Env
 from verifier.format_check import check_snprintf
-from verifier.helper_args import CallMeta, check_arg
+from verifier.helper_args import check_arg
 from verifier.helper_hooks import check_set_retval, hook_allows, open_to_all
+from verifier.helper_state import CallMeta
 from verifier.kptr import give_to_field, xchg_result
 from verifier.map_compat import check_map_compat
 from verifier.map_fields import may_hold_lock
@@ -87,7 +90,7 @@ def check_call(env: Env, insn: Insn, op: Op) -> int:
     for i in range(meta.access_size):
         check_mem_access(env, meta.access_regno, i, 1, True, -1)
     if meta.release_regno:
-        _release(env, meta, label)
+        _release(env, proto, meta, label)
     _by_helper(env, insn, proto, meta)
     first = env.frame.regs[1]
     env.clear_caller_saved()
@@ -97,7 +100,7 @@ def check_call(env: Env, insn: Insn, op: Op) -> int:
         _check_func_ip(env, label)
     if proto.name == "tail_call" and env.profile.tail_call_forks:
         return _tail_call(env)
-    if insn.imm in CHANGES_PACKET:
+    if insn.imm in CHANGES_PACKET or meta.changes_packet:
         clear_all_pkt_pointers(env)
     env.scratched_regs |= 1
     return env.insn_idx + 1
@@ -162,8 +165,10 @@ def _note_key(env: Env, meta: CallMeta, name: str) -> None:
         mark_chain_precision(env, 3)
 
 
-def _release(env: Env, meta: CallMeta, label: str) -> None:
-    if meta.ref_obj_id:
+def _release(env: Env, proto: HelperProto, meta: CallMeta, label: str) -> None:
+    if proto.args[meta.release_regno - 1].name == "PTR_TO_DYNPTR":
+        release_dynptr(env, env.frame.regs[meta.release_regno])
+    elif meta.ref_obj_id:
         release = give_to_field if meta.kptr is not None else release_ref
         if not release(env, meta.ref_obj_id):
             env.reject(EINVAL, f"func {label} reference has not been acquired before")
@@ -179,6 +184,10 @@ def _by_helper(env: Env, insn: Insn, proto: HelperProto, meta: CallMeta) -> None
         check_loop(env, insn, meta.subprogno)
     elif name == "for_each_map_elem":
         check_for_each(env, insn, meta)
+    elif name == "find_vma":
+        check_find_vma(env, insn, meta)
+    elif name in HELPERS_WITH_DYNPTRS:
+        HELPERS_WITH_DYNPTRS[name](env, meta)
     elif name == "timer_set_callback":
         push_async(env, meta.subprogno, env.frame.regs[1], sleepable=False)
     elif name == "snprintf":
@@ -208,7 +217,7 @@ def _result(env: Env, proto: HelperProto, meta: CallMeta, first: RegState) -> No
         if not flags & PTR_MAYBE_NULL and may_hold_lock(reg):
             reg = reg.with_(id=env.new_id())
     elif ret.name == "PTR_TO_MEM":
-        reg = pointer(PTR_TO_MEM | flags, ptr=Pointee(mem_size=meta.mem_size))
+        reg = pointer(PTR_TO_MEM | flags, ptr=Pointee(mem_size=meta.mem_size, dynptr_id=meta.dynptr_id))
     elif meta.kptr is not None:
         reg = xchg_result(env, meta.kptr)
         reg = reg.with_(type=reg.type | flags)
@@ -223,7 +232,7 @@ def _result(env: Env, proto: HelperProto, meta: CallMeta, first: RegState) -> No
         reg = pointer(PTR_TO_BTF_ID | flags, ptr=Pointee(btf=env.kernel_btf, btf_id=type_id))
     if flags & PTR_MAYBE_NULL:
         reg = reg.with_(id=env.new_id())
-    if proto.name in CASTS:
+    if proto.name in CASTS or proto.name == "dynptr_data":
         reg = reg.with_(ref_obj_id=meta.ref_obj_id)
     elif acquires(proto.name, meta.map):
         id_ = acquire_ref(env)

@@ -14,8 +14,11 @@ from bpfvm.btf.flavour import essential_name
 from bpfvm.errors import BadInput
 from verifier.arg_kinds import Kind
 from verifier.ctx_structs import is_ctx_pointer, tagged_ctx_error
+from verifier.dynptr_args import check_dynptr_arg
+from verifier.dynptrs import LOCAL, dynptr_reg
 from verifier.env import Env, Subprog
-from verifier.helper_args import CallMeta, check_arg_off, check_helper_mem_access, check_reg_type
+from verifier.helper_args import check_arg_off, check_helper_mem_access, check_reg_type
+from verifier.helper_state import CallMeta
 from verifier.reg import Pointee, RegState, pointer, unknown
 from verifier.reg_type import (
     MEM_RDONLY,
@@ -37,8 +40,8 @@ BAD_MIX: Final = "arg#{} has invalid combination of tags"
 
 
 class ArgInfo(NamedTuple):
-    """An argument of a function: kind "scalar" | "ctx" | "mem" | "object" | "arena"; bytes of mem; flags of the
-    register type (PTR_MAYBE_NULL, PTR_TRUSTED, PTR_UNTRUSTED); kernel type of an object."""
+    """An argument of a function: kind "scalar" | "ctx" | "mem" | "object" | "dynptr" | "arena"; bytes of mem; flags of
+    the register type (PTR_MAYBE_NULL, PTR_TRUSTED, PTR_UNTRUSTED); kernel type of an object."""
 
     kind: str
     size: int = 0
@@ -122,7 +125,9 @@ def _pointer_arg(env: Env, sub: Subprog, i: int, found: t.Ptr, tags: frozenset[s
     target_id = btf.skip_mods(found.type)
     target = btf.type(target_id)
     if isinstance(target, t.Struct) and target.name == "bpf_dynptr":
-        env.unsupported(f"a dynptr argument of {sub.name}()")
+        if tags:
+            env.reject(EINVAL, BAD_MIX.format(i))
+        return ArgInfo("dynptr", 0, MEM_RDONLY)
     if "trusted" in tags:
         if "nonnull" in tags:
             env.reject(EINVAL, BAD_MIX.format(i))
@@ -179,6 +184,8 @@ def entry_registers(env: Env, index: int) -> None:
         elif arg.kind == "mem":
             id_ = env.new_id() if arg.flags & PTR_MAYBE_NULL else 0
             regs[i] = pointer(PTR_TO_MEM | arg.flags, id=id_, ptr=Pointee(mem_size=arg.size))
+        elif arg.kind == "dynptr":
+            regs[i] = dynptr_reg(LOCAL, env.new_id())
         elif arg.kind == "object":
             pointee = Pointee(btf=env.kernel_btf, btf_id=arg.btf_id)
             regs[i] = pointer(PTR_TO_BTF_ID | arg.flags, id=env.new_id(), ptr=pointee)
@@ -209,6 +216,9 @@ def _check_one(env: Env, i: int, arg: ArgInfo) -> None:
         _check_mem(env, regno, arg.size)
         if not arg.flags & PTR_MAYBE_NULL and reg.type & PTR_MAYBE_NULL:
             env.reject(EINVAL, f"arg#{i} is expected to be non-NULL")
+    elif arg.kind == "dynptr":
+        check_arg_off(env, reg, regno, release=False)
+        check_dynptr_arg(env, regno, arg.flags)
     elif arg.kind == "arena":
         if reg.type not in (PTR_TO_ARENA, SCALAR_VALUE):
             env.reject(EINVAL, f"R{regno} is not a pointer to arena or scalar.")

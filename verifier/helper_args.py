@@ -4,15 +4,16 @@ check_mem_size_reg (6.18)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bpfvm.btf import types as t
-from bpfvm.obj.model import MapSpec
 from verifier.arg_kinds import COMPATIBLE, MEM_TYPES, HelperProto, Kind, parse_kind
 from verifier.backtrack import Backtrack, mark_chain_precision, walk_back
 from verifier.btf_access import check_ptr_to_btf_access, ids_match
+from verifier.dynptr_args import check_dynptr_arg, check_release
+from verifier.dynptrs import KIND_FLAGS
 from verifier.env import Env
+from verifier.helper_state import CallMeta
 from verifier.kptr import check_kptr_type, xchg_dest
 from verifier.locks import in_rbtree_callback, process_lock
 from verifier.map_access import check_map_access, check_map_access_type, is_constant_map
@@ -21,8 +22,6 @@ from verifier.packet import check_packet_access, may_access_packet
 from verifier.reg import RegState
 from verifier.reg_type import (
     BASE_TYPE_MASK,
-    DYNPTR_TYPE_SKB,
-    DYNPTR_TYPE_XDP,
     MEM_ALIGNED,
     MEM_ALLOC,
     MEM_PERCPU,
@@ -52,33 +51,10 @@ from verifier.reg_type import (
 from verifier.region import MAX_VAR_SIZE, check_mem_region_access, check_ptr_off_reg
 from verifier.rejection import EACCES, EFAULT, EINVAL
 from verifier.sockets import check_buffer_access
-from verifier.special_fields import TIMER, Field
+from verifier.special_fields import TIMER
 from verifier.stack import check_stack_range_initialized, is_null
 from verifier.states import STACK_SPILL, STACK_ZERO
 from verifier.timers import check_map_field
-
-
-@dataclass(slots=True)
-class CallMeta:
-    """What the arguments of one call told so far (kernel bpf_call_arg_meta)."""
-
-    helper: int = 0
-    map: MapSpec | None = None
-    map_uid: int = 0
-    raw_mode: bool = False
-    packet: bool = False
-    release_regno: int = 0
-    ref_obj_id: int = 0
-    mem_size: int = 0
-    access_size: int = 0
-    access_regno: int = 0
-    msize_max: int = 0
-    subprogno: int = 0
-    const_key: int = -1
-    """value of a constant map key, or -1"""
-    kptr: Field | None = None
-    """field that bpf_kptr_xchg() exchanges"""
-
 
 SOCKMAP_VALUE: Final = parse_kind("BTF_ID_SOCK_COMMON")
 _OFFSET_FREE: Final = frozenset(
@@ -174,7 +150,7 @@ def check_reg_type(env: Env, regno: int, kind: Kind, meta: CallMeta, helper: str
     if kind.flags & PTR_MAYBE_NULL:
         type_ &= ~PTR_MAYBE_NULL
     if kind.name == "PTR_TO_MEM":
-        type_ &= ~(DYNPTR_TYPE_SKB | DYNPTR_TYPE_XDP)
+        type_ &= ~KIND_FLAGS
     if name_is_source and type_ & MEM_ALLOC:
         type_ &= ~(MEM_ALLOC | MEM_PERCPU)
     if type_ not in types:
@@ -206,7 +182,9 @@ def check_reg_type(env: Env, regno: int, kind: Kind, meta: CallMeta, helper: str
 
 def _note_reference(env: Env, reg: RegState, regno: int, kind: Kind, meta: CallMeta) -> None:
     if kind.flags & OBJ_RELEASE:
-        if not reg.ref_obj_id and not is_null(reg):
+        if kind.name == "PTR_TO_DYNPTR":
+            check_release(env, reg, regno)
+        elif not reg.ref_obj_id and not is_null(reg):
             env.reject(EINVAL, f"R{regno} must be referenced when passed to release function")
         meta.release_regno = regno
     if reg.ref_obj_id and kind.name != "KPTR_XCHG_DEST":
@@ -236,7 +214,9 @@ def check_arg(env: Env, arg: int, proto: HelperProto, meta: CallMeta, helper: st
             kind = SOCKMAP_VALUE
     if not is_null(reg) or not kind.flags & PTR_MAYBE_NULL:
         check_reg_type(env, regno, kind, meta, helper)
-        check_arg_off(env, reg, regno, release=bool(kind.flags & OBJ_RELEASE))
+        # what a dynptr on the stack holds is released, not the stack pointer
+        release = kind.flags & OBJ_RELEASE and not (name == "PTR_TO_DYNPTR" and reg.type == PTR_TO_STACK)
+        check_arg_off(env, reg, regno, release=bool(release))
     _note_reference(env, reg, regno, kind, meta)
     _by_kind(env, regno, kind, proto, meta)
 
@@ -274,6 +254,8 @@ def _by_kind(env: Env, regno: int, kind: Kind, proto: HelperProto, meta: CallMet
             env.reject(EACCES, f"R{regno} is not a known constant'")
         meta.mem_size = reg.num.var_off.value
         mark_chain_precision(env, regno)
+    elif name == "PTR_TO_DYNPTR":
+        check_dynptr_arg(env, regno, kind.flags & ~MEM_WRITE)
     elif name == "PTR_TO_FUNC":
         meta.subprogno = reg.ptr.subprogno
     elif name == "PTR_TO_CONST_STR":

@@ -16,6 +16,7 @@ from verifier.alloc_objects import NEW, check_alloc_arg, check_refcounted_arg, i
 from verifier.backtrack import mark_chain_precision
 from verifier.btf_access import UNSAFE, ids_match, is_trusted
 from verifier.ctx_structs import PROJECTIONS, is_ctx_pointer
+from verifier.dynptr_args import SLICES, check_kfunc_dynptr, slice_result
 from verifier.env import Env
 from verifier.exceptions import THROW, check_throw, check_thrown
 from verifier.func_args import check_mem_arg
@@ -29,7 +30,8 @@ from verifier.graph import (
     not_owned,
     push_less,
 )
-from verifier.helper_args import check_arg_off, check_helper_mem_access
+from verifier.helper_args import check_arg_off, check_const_str, check_helper_mem_access
+from verifier.iterators import check_iter_arg, element_flags, is_iter_arg, next_outcomes, untrust_iterators
 from verifier.kfunc_casts import CAST_RESULTS
 from verifier.kfunc_state import KfuncCall
 from verifier.kfuncs import KfuncMeta
@@ -48,6 +50,7 @@ from verifier.reg_type import (
     PTR_TO_BTF_ID,
     PTR_TO_CTX,
     PTR_TO_FUNC,
+    PTR_TO_MAP_VALUE,
     PTR_TO_MEM,
     PTR_TRUSTED,
     PTR_UNTRUSTED,
@@ -65,19 +68,29 @@ RCU_LOCK, RCU_UNLOCK = "bpf_rcu_read_lock", "bpf_rcu_read_unlock"
 PREEMPT_OFF, PREEMPT_ON = "bpf_preempt_disable", "bpf_preempt_enable"
 OPAQUE: Final = frozenset(
     [
-        "bpf_dynptr",
-        "bpf_dynptr_kern",
         "bpf_refcount",
         "bpf_map",
     ]
 )
 """Argument types that need rules of their own, which this verifier doesn't have yet."""
+DYNPTR: Final = "bpf_dynptr"
 SPECIAL_STRUCTS: Final = ROOTS | NODES | {WQ, TASK_WORK, RES_SPIN_LOCK}
 ALWAYS_TRUSTED: Final = frozenset((*SOCK_STRUCTS, CONST_PTR_TO_MAP))
+
+
+def _check_str(env: Env, call: KfuncCall, i: int, reg: RegState) -> None:
+    """A `const char *s__str` argument: a string of a read-only map."""
+    del call
+    if reg.type != PTR_TO_MAP_VALUE:
+        env.reject(EINVAL, f"arg#{i} doesn't point to a const string")
+    check_const_str(env, reg, i + 1)
+
+
 RULES_BY_NAME: Final[dict[str, Callable[[Env, KfuncCall, int, RegState], None]]] = {
     "__alloc": check_alloc_arg,
     "__refcounted_kptr": check_refcounted_arg,
     "__map": check_map_arg,
+    "__str": _check_str,
 }
 """By the end of a parameter's name."""
 
@@ -104,6 +117,9 @@ def check_call_kfunc(env: Env, insn: Insn, op: Op) -> int:
         env.reject(EFAULT, "unexpected __bpf_trap() due to uninitialized variable?")
     if meta.sleepable and not env.in_sleepable():
         env.reject(EACCES, f"program must be sleepable to call sleepable kfunc {meta.name}")
+    if env.profile.rcu_protected_calls and meta.has("RCU_PROTECTED") and not env.in_rcu():
+        env.reject(EACCES, f"kernel func {meta.name} requires RCU critical section protection")
+    env.iter_next[env.insn_idx] = meta.is_iter_next
     call = KfuncCall(meta)
     _check_args(env, call)
     if meta.name == RBTREE_ADD:
@@ -126,6 +142,8 @@ def check_call_kfunc(env: Env, insn: Insn, op: Op) -> int:
         return EXIT
     if meta.changes_packet:
         clear_all_pkt_pointers(env)
+    if meta.is_iter_next:
+        next_outcomes(env, call)
     env.scratched_regs |= 1
     return env.insn_idx + 1
 
@@ -184,9 +202,17 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
             call.release_regno = regno
     target_id = btf.skip_mods(kind.type)
     target = btf.type(target_id)
-    if nullable and is_null(reg):
+    sized = _has_size(env, meta, i)
+    if nullable and is_null(reg) and not sized:
         return 0
-    if target.name in OPAQUE or target.name.startswith("bpf_iter_"):
+    if target.name == DYNPTR or is_iter_arg(call, i):
+        check_arg_off(env, reg, regno, release=meta.has("RELEASE") and bool(reg.ref_obj_id))
+        if target.name == DYNPTR:
+            check_kfunc_dynptr(env, call, i, reg)
+        else:
+            check_iter_arg(env, call, i)
+        return 0
+    if target.name in OPAQUE:
         env.unsupported(f"argument {i} of kernel function {meta.name} ({target.name or target.kind_name})")
     if _special_arg(env, call, param, target, i):
         return 0
@@ -199,7 +225,6 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
         check_arg_off(env, reg, regno, release=False)
         call.subprogno = reg.ptr.subprogno
         return 0
-    sized = _has_size(env, meta, i)
     scalar = isinstance(target, (t.Int, t.Enum)) or is_scalar_struct(btf, target)
     if not scalar and not (sized and isinstance(target, t.Void)):
         what = "void, " if sized else ""
@@ -210,7 +235,7 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
         )
     check_arg_off(env, reg, regno, release=meta.has("RELEASE") and bool(reg.ref_obj_id))
     if sized:
-        _sized_arg(env, i)
+        _sized_arg(env, call, i, optional=nullable)
         return 1
     check_mem_arg(env, regno, btf.size_of(target_id))
     return 0
@@ -224,7 +249,7 @@ def _special_arg(env: Env, call: KfuncCall, param: t.Param, target: t.BtfType, i
     if rule is not None:
         if rule is check_map_arg and reg.ptr.map is None:
             env.reject(EINVAL, f"pointer in R{i + 1} isn't map pointer")
-        if rule is not check_refcounted_arg:
+        if rule is not check_refcounted_arg and rule is not _check_str:
             _check_trust(env, meta, reg, i + 1)
         check_arg_off(env, reg, i + 1, release=release)
         rule(env, call, i, reg)
@@ -270,10 +295,19 @@ def _has_size(env: Env, meta: KfuncMeta, i: int) -> bool:
     return is_number and following.name.endswith(("__sz", "__szk"))
 
 
-def _sized_arg(env: Env, i: int) -> None:
-    """Memory and its length."""
-    regno = i + 2
-    num = env.read(regno).num
+def _sized_arg(env: Env, call: KfuncCall, i: int, *, optional: bool) -> None:
+    """Memory and its length; if that is named `…__szk`, it must be known."""
+    size = env.read(i + 2)
+    if not (optional and is_null(env.frame.regs[i + 1])):
+        _check_sized(env, i, size)
+    if call.kfunc.proto.params[i + 1].name.endswith("__szk"):
+        if size.num.var_off.mask:
+            env.reject(EINVAL, f"R{i + 2} must be a known constant")
+        call.constant = size.num.var_off.value
+
+
+def _check_sized(env: Env, i: int, size: RegState) -> None:
+    regno, num = i + 2, size.num
     pair = f"arg#{i} arg#{i + 1} memory, len pair leads to invalid memory access"
     if num.smin < 0:
         env.report(f"R{regno} min value is negative, either use unsigned or 'var &= const'")
@@ -333,6 +367,7 @@ def _regions(env: Env, meta: KfuncMeta) -> None:
             env.reject(EINVAL, f"nested rcu read lock (kernel function {name})")
         if name == RCU_UNLOCK:
             each_reg(state, _leave_rcu)
+            untrust_iterators(state)
             state.active_rcu_lock = False
         elif meta.sleepable:
             env.reject(EACCES, f"kernel func {name} is sleepable within rcu_read_lock region")
@@ -373,7 +408,9 @@ def _result(env: Env, meta: KfuncMeta, call: KfuncCall) -> None:
         regs[0] = CAST_RESULTS[meta.name](env, meta)
         return
     node = target.name in NODES
-    if meta.name in NEW:
+    if meta.name in SLICES:
+        reg = slice_result(env, call)
+    elif meta.name in NEW:
         reg = new_object(env, call)
     elif isinstance(target, t.Void):
         regs[0] = unknown()
@@ -381,9 +418,11 @@ def _result(env: Env, meta: KfuncMeta, call: KfuncCall) -> None:
     elif node and call.root is not None:
         reg = graph_node(call.root)
     elif isinstance(target, t.Struct):
-        reg = pointer(PTR_TO_BTF_ID, ptr=Pointee(btf=btf, btf_id=target_id))
+        trust = element_flags(env, call) if meta.is_iter_next else 0
+        reg = pointer(PTR_TO_BTF_ID | trust, ptr=Pointee(btf=btf, btf_id=target_id))
     else:
-        reg = pointer(PTR_TO_MEM | MEM_RDONLY, ptr=Pointee(mem_size=btf.size_of(target_id)))
+        pointee = Pointee(mem_size=btf.size_of(target_id))
+        reg = pointer(PTR_TO_MEM | MEM_RDONLY, ref_obj_id=call.ref_obj_id, ptr=pointee)
     if call.may_return_null:
         reg = reg.with_(type=reg.type | PTR_MAYBE_NULL, id=env.new_id())
     if meta.has("ACQUIRE"):

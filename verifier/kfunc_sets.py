@@ -88,6 +88,18 @@ def _sets() -> dict[str, frozenset[str]]:
 
 
 KFUNCS_BY_TYPE: Final[dict[str, frozenset[str]]] = _sets()
-KFUNCS_BY_TYPE_6_12: Final[dict[str, frozenset[str]]] = {
-    type_: names - SINCE_6_18 - _NEW_IN_6_18 for type_, names in KFUNCS_BY_TYPE.items()
-}
+_KEYS: Final = frozenset(("bpf_lookup_user_key", "bpf_lookup_system_key", "bpf_key_put", "bpf_verify_pkcs7_signature"))
+_KEY_TYPES_6_12: Final = frozenset(("tracing", "tracepoint", "perf_event", "lsm"))
+"""Up to 6.17 keys were for tracing programs only (kernel/trace/bpf_trace.c). Signatures can be verified if the kernel
+is built with CONFIG_SYSTEM_DATA_VERIFICATION: those of distributions are, the 6.18 that was asked is not."""
+
+
+def _sets_6_12() -> dict[str, frozenset[str]]:
+    out = {}
+    for type_, names in KFUNCS_BY_TYPE.items():
+        names = names - SINCE_6_18 - _NEW_IN_6_18 - _KEYS
+        out[type_] = names | _KEYS if type_ in _KEY_TYPES_6_12 else names
+    return out
+
+
+KFUNCS_BY_TYPE_6_12: Final[dict[str, frozenset[str]]] = _sets_6_12()

@@ -16,7 +16,8 @@ class KfuncCall:
     """One call. ref_obj_id: reference held by an argument; release_regno: register it is given back through (0:
     none); constant: value of the `__k` argument; btf, btf_id: type of the allocated object passed; owning: it is
     owned; root: list head or tree root passed; subprogno: callback; map, map_uid: map passed, or the one a timer or
-    work queue passed lives in."""
+    queue passed lives in; iter_spi, iter_frame: slot and frame of the iterator passed; dynptr_id, dynptr_kind,
+    dynptr_ref: the initialised dynptr passed."""
 
     kfunc: KfuncMeta
     ref_obj_id: int = 0
@@ -29,6 +30,11 @@ class KfuncCall:
     subprogno: int = 0
     map: MapSpec | None = None
     map_uid: int = 0
+    iter_spi: int = 0
+    iter_frame: int = 0
+    dynptr_id: int = 0
+    dynptr_kind: int = 0
+    dynptr_ref: int = 0
 
     @property
     def may_return_null(self) -> bool:

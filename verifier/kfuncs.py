@@ -47,6 +47,11 @@ class KfuncMeta:
         return self.name == "bpf_xdp_pull_data"
 
     @property
+    def is_iter(self) -> bool:
+        """It makes, advances or destroys an iterator."""
+        return self.has("ITER_NEW") or self.has("ITER_NEXT") or self.has("ITER_DESTROY")
+
+    @property
     def is_iter_next(self) -> bool:
         """It advances an iterator."""
         return self.has("ITER_NEXT")

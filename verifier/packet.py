@@ -13,6 +13,7 @@ from verifier.reg import RegState, unknown
 from verifier.reg_type import (
     BASE_TYPE_MASK,
     DYNPTR_TYPE_SKB,
+    DYNPTR_TYPE_SKB_META,
     DYNPTR_TYPE_XDP,
     PTR_TO_MEM,
     PTR_TO_PACKET,
@@ -25,6 +26,7 @@ from verifier.rejection import EACCES, EINVAL
 from verifier.states import StackSlot, VerifierState
 
 Change: TypeAlias = Callable[[RegState], RegState]
+PACKET_SLICES: Final = DYNPTR_TYPE_SKB | DYNPTR_TYPE_XDP | DYNPTR_TYPE_SKB_META
 AT_PKT_END: Final = -1
 BEYOND_PKT_END: Final = -2
 MAX_PACKET_OFF: Final = 0xFFFF
@@ -66,7 +68,7 @@ def clear_all_pkt_pointers(env: Env) -> None:
     """The packet may have moved: no pointer into it is valid any more."""
 
     def change(reg: RegState) -> RegState:
-        slice_of_packet = reg.type & BASE_TYPE_MASK == PTR_TO_MEM and reg.type & (DYNPTR_TYPE_SKB | DYNPTR_TYPE_XDP)
+        slice_of_packet = reg.type & BASE_TYPE_MASK == PTR_TO_MEM and reg.type & PACKET_SLICES
         if is_pkt_pointer(reg.type) or reg.type == PTR_TO_PACKET_END or slice_of_packet:
             return unknown()
         return reg

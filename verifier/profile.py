@@ -46,8 +46,9 @@ class KernelProfile:
     kfunc_trust: every kfunc wants objects that are trusted, or RCU-protected if it says so;
     old_texts: refusals that were worded otherwise up to 6.12, in the order of 6.12; may_goto_bytes: stack that the
     kernel adds to a function for its may_goto;
-    targets_break_fastcalls: spills around an inlined call stay if a jump leads in between (6.12.y); cpus:
-    possible CPUs, the bound of bpf_get_smp_processor_id()."""
+    rcu_protected_calls: kfuncs that want RCU protection want it at the call (since 6.18), not only later for the
+    iterator they make; targets_break_fastcalls: spills around an inlined call stay if a jump leads in between (6.12.y);
+    cpus: possible CPUs, the bound of bpf_get_smp_processor_id()."""
 
     name: str
     helpers: Mapping[str, frozenset[str]]
@@ -66,6 +67,7 @@ class KernelProfile:
     may_goto_bytes: int = 16
     targets_break_fastcalls: bool = False
     kfunc_trust: bool = True
+    rcu_protected_calls: bool = True
     cpus: int = 2
     map_structs: Mapping[str, str] = field(default_factory=dict)
     ctx_arg_types: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -145,6 +147,7 @@ PROFILES: Final[dict[str, KernelProfile]] = {
         may_goto_bytes=8,
         targets_break_fastcalls=True,
         kfunc_trust=False,
+        rcu_protected_calls=False,
         safe_fields=replace(
             _SAFE,
             trusted=_SAFE.trusted | _fields("dentry.d_inode"),

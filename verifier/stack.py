@@ -9,6 +9,7 @@ from typing import Final
 
 from bpfvm.isa.word import U64_MAX, s64
 from verifier.backtrack import mark_chain_precision
+from verifier.dynptrs import destroy_dynptr
 from verifier.env import Env
 from verifier.reg import NOT_INITIALIZED, RegState, const, unknown
 from verifier.reg_type import (
@@ -128,11 +129,6 @@ def _spill(frame: Frame, spi: int, reg: RegState, size: int) -> None:
     frame.stack[spi] = StackSlot(rest + bytes((STACK_SPILL,)) * size, reg)
 
 
-def _refuse_special(env: Env, slot: StackSlot) -> None:
-    if slot.types[7] == STACK_DYNPTR:
-        env.unsupported("overwriting a dynptr's stack slot")
-
-
 def _scrubbed(slot: StackSlot) -> bytes:
     """Types of a slot in which something else than a register is about to be written."""
     if slot.types[7] == STACK_SPILL or slot.types[7] in SPECIAL_KINDS:
@@ -166,8 +162,8 @@ def _write_fixed_off(env: Env, frame: Frame, off: int, size: int, value_regno: i
     spi = slot_no >> 3
     cur = env.frame
     reg, is_st = _stored(env, value_regno)
+    destroy_dynptr(env, frame, spi)
     slot = frame.stack[spi]
-    _refuse_special(env, slot)
     env.scratched_slots |= 1 << spi
     if size == 8 and env.liveness is not None:
         env.liveness.mark_write(frame.frameno, 1 << spi)
@@ -208,7 +204,7 @@ def _write_var_off(env: Env, frame: Frame, ptr: RegState, off: int, size: int, v
     zero = (reg is not None and is_null(reg)) or (reg is None and is_st and env.insns[env.insn_idx].imm == 0)
     zero_used = False
     for i in range(low, high):
-        _refuse_special(env, frame.stack[(-i - 1) >> 3])
+        destroy_dynptr(env, frame, (-i - 1) >> 3)
     for i in range(low, high):
         slot_no = -i - 1
         spi = slot_no >> 3

@@ -25,6 +25,7 @@ from verifier.fastcall import mark_fastcalls, shrink_stacks
 from verifier.live_regs import compute_live_registers
 from verifier.liveness import Liveness
 from verifier.log import Log
+from verifier.object_calls import makes_object
 from verifier.profile import PROFILES, KernelProfile
 from verifier.pseudo_imm64 import resolve_imm64
 from verifier.rejection import E2BIG, EINVAL, Rejection
@@ -99,7 +100,7 @@ def _phases(run: Env, types: StructOpsTypes | None) -> None:
     compute_live_registers(run)
     run.back_steps = back_steps(run.insns)
     for i, insn in enumerate(run.insns):
-        run.is_store[i] = insn.code & 7 in (2, 3) or run.calls_callback[i]
+        run.is_store[i] = insn.code & 7 in (2, 3) or run.calls_callback[i] or makes_object(run, insn)
     check_function(run, 0)
     if run.exception_callback:
         run.subprogs[run.exception_callback].called = True
