@@ -343,9 +343,8 @@ def _object_arg(env: Env, meta: KfuncMeta, i: int, target_id: int, target: t.Btf
     have = have_btf.type(have_id)
     if not strict:
         strict = _no_cast_alias(have.name, target.name)
-    if (target.name, have.name) in PROJECTIONS:
-        return
-    if not ids_match(env, have_btf, have_id, reg.off, env.kernel_btf, target_id, strict):
+    same = ids_match(env, have_btf, have_id, reg.off, env.kernel_btf, target_id, strict)
+    if not same and (target.name, have.name) not in PROJECTIONS:
         env.reject(
             EINVAL,
             f"kernel function {meta.name} args#{i} expected pointer to {target.kind_name} {target.name} "

@@ -87,7 +87,10 @@ def callchain(env: Env, state: VerifierState) -> tuple[int, ...]:
 
 
 def _chain_text(chain: tuple[int, ...]) -> str:
-    return f"({','.join([str(site) for site in chain])})"
+    """A call site 0 is taken for the end of the list, as in the kernel's format_callchain()."""
+    sites = list(chain[:-1])
+    shown = sites[: sites.index(0)] if 0 in sites else sites
+    return f"({','.join([str(site) for site in [*shown, chain[-1]]])})"
 
 
 def enter(env: Env, state: VerifierState) -> None:

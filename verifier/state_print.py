@@ -42,7 +42,7 @@ def state_text(env: Env, state: VerifierState, frameno: int, print_all: bool) ->
             text = "".join([SLOT_CHARS[t] for t in types[: types.index(STACK_SPILL)]]) + fmt_reg(slot.reg, frameno)
         elif kind == STACK_DYNPTR:
             spi += 1
-            text = _dynptr_text(frame.stack[spi].reg.ptr.dynptr_type, frame.stack[spi].reg)
+            text = _dynptr_text(frame.stack[spi].reg)
         elif kind == STACK_ITER:
             if not slot.reg.ref_obj_id:
                 continue
@@ -61,13 +61,10 @@ def state_text(env: Env, state: VerifierState, frameno: int, print_all: bool) ->
     return "".join(out) + "\n"
 
 
-def _dynptr_text(kind: int, reg: RegState) -> str:
-    inside = [f"id={reg.id}"] if reg.id else []
-    if reg.ref_obj_id:
-        inside.append(f"ref_id={reg.ref_obj_id}")
-    if reg.ptr.dynptr_id:
-        inside.append(f"dynptr_id={reg.ptr.dynptr_id}")
-    return f"dynptr_{DYNPTR_NAMES[kind]}({','.join(inside)})"
+def _dynptr_text(reg: RegState) -> str:
+    """What the kernel shows as `dynptr_id` is `first_slot`, read through a union."""
+    ref = f"ref_id={reg.ref_obj_id}," if reg.ref_obj_id else ""
+    return f"dynptr_{DYNPTR_NAMES[reg.ptr.dynptr_type]}(id={reg.id},{ref}dynptr_id=1)"
 
 
 def _iter_text(reg: RegState) -> str:
