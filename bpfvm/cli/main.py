@@ -21,6 +21,7 @@ _GROUPS = {
     "prog": ("bpfvm.cli.prog", "List, print, verify and run the programs of an object."),
     "core": ("bpfvm.cli.core", "Explain CO-RE relocations."),
     "btf": ("bpfvm.cli.btf", "Print BTF: an object's, a file's, the emulated kernel's."),
+    "conform": ("bpfvm.cli.conform", "Put a suite of programs with known verdicts to a verifier."),
     "bench": ("bpfvm.cli.bench", "Measure how fast the engines are."),
     "struct_ops": ("bpfvm.cli.struct_ops", "List, register and dump struct_ops maps."),
 }

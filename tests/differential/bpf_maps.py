@@ -13,7 +13,7 @@ from bpfvm.isa.map_types import MAP_TYPES
 
 _NR = {"x86_64": 321, "aarch64": 280, "riscv64": 280}.get(platform.machine())
 CREATE, LOOKUP, UPDATE, DELETE, NEXT_KEY = range(5)
-BTF_LOAD, LOOKUP_AND_DELETE = 18, 21
+BTF_LOAD, LOOKUP_AND_DELETE, FREEZE = 18, 21, 22
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -46,6 +46,16 @@ def load_btf(raw: bytes) -> int:
     if fd < 0:
         raise OSError(error, os.strerror(error))
     return fd
+
+
+def fill(fd: int, value: bytes, *, freeze: bool) -> None:
+    """Give a data section's map its contents; `freeze`: for good. Raises OSError."""
+    key, held = ctypes.create_string_buffer(4), ctypes.create_string_buffer(value, max(len(value), 1))
+    attr = struct.pack("<IIQQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(held), 0)
+    for command, given in [(UPDATE, attr), *([(FREEZE, struct.pack("<I", fd))] if freeze else [])]:
+        result, error = _bpf(command, given)
+        if result < 0:
+            raise OSError(error, os.strerror(error))
 
 
 def possible_cpus() -> int:

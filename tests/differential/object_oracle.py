@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
@@ -79,10 +80,10 @@ def loadable_btf(btf: Btf) -> bytes:
     return head + types + strings
 
 
-def _kernel_map(map_: MapSpec, btf_fd: int) -> ko.MapSpec:
+def kernel_map(map_: MapSpec, btf_fd: int) -> ko.MapSpec:
     with_btf = map_.btf is not None and map_.value_type_id and map_.map_type not in NO_BTF
     ids = (btf_fd, map_.key_type_id, map_.value_type_id) if with_btf else (0, 0, 0)
-    inner = _kernel_map(map_.inner, btf_fd) if map_.inner is not None else None
+    inner = kernel_map(map_.inner, btf_fd) if map_.inner is not None else None
     sizes = (map_.key_size, map_.value_size, map_.max_entries, map_.map_flags)
     return ko.MapSpec(map_.map_type, *sizes, inner, *ids, map_.map_extra)
 
@@ -110,21 +111,36 @@ def linked(spec: ObjectSpec, name: str) -> Program:
     return replace(program, maps=maps, line_info=())
 
 
-def both_linked(program: Program, btf_fd: int, level: int = 2) -> Both:
-    """The kernel's answer and ours for one linked program. Raises OSError for maps the kernel doesn't make."""
+def ask_kernel(
+    program: Program, btf_fd: int, level: int = 2, *, flags: int = 0, maps: Sequence[int] | None = None
+) -> ko.Verified:
+    """The kernel's answer for one linked program. `maps`: their descriptors, if they exist already. Raises OSError for
+    maps that the kernel doesn't make."""
     infos = b"".join(struct.pack("<II", info.insn, info.type_id) for info in program.func_info)
-    kernel = ko.verify(
+    return ko.verify(
         encode(program.insns),
         program.prog_type,
-        expected_attach_type=program.expected_attach_type,
-        flags=ko.F_SLEEPABLE if program.sleepable else 0,
+        flags=flags | (ko.F_SLEEPABLE if program.sleepable else 0),
         log_level=level,
-        maps=[_kernel_map(m, btf_fd) for m in program.maps],
-        license=program.license.encode(),
-        btf_fd=btf_fd,
+        maps=[kernel_map(m, btf_fd) for m in program.maps] if maps is None else maps,
         func_info=infos,
-        attach_btf_id=program.attach_btf_id,
+        btf_fd=btf_fd,
+        **attachment(program),
     )
+
+
+def attachment(program: Program) -> dict[str, Any]:
+    """What BPF_PROG_LOAD is told of the hook and the licence."""
+    return {
+        "expected_attach_type": program.expected_attach_type,
+        "attach_btf_id": program.attach_btf_id,
+        "license": program.license.encode(),
+    }
+
+
+def both_linked(program: Program, btf_fd: int, level: int = 2) -> Both:
+    """The kernel's answer and ours for one linked program. Raises OSError for maps the kernel doesn't make."""
+    kernel = ask_kernel(program, btf_fd, level)
     rejection, run = check(program, environment(), log_level=level)
     return Both(kernel.ok, kernel.errno, kernel.log, rejection, run.log.text())
 

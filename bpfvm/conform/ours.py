@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Our own verifier asked about a case, and our interpreter run where a returned value is expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bpfvm.btf import Btf
+from bpfvm.conform.answer import Answer
+from bpfvm.conform.expectation import FLAGS
+from bpfvm.conform.suite import UNPRIVILEGED, Case, opened
+from bpfvm.conform.test_run import Accepted, NotRun, run_for_retval
+from bpfvm.errors import BpfvmError
+from bpfvm.obj.link import link_program
+from bpfvm.obj.model import Program
+from verifier import VerifierEnv, check
+from verifier.attach import StructOpsTypes
+from verifier.env import Env
+from verifier.profile import KernelProfile
+from verifier.rejection import Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class OurVerifier:
+    """The verifier with one kernel's types, rules and struct_ops types."""
+
+    btf: Btf
+    profile: KernelProfile
+    struct_ops: StructOpsTypes | None = None
+
+    def ask(self, case: Case) -> Answer:
+        """The verdict with its log; the returned value if the case has one."""
+        if case.mode == UNPRIVILEGED:
+            return Answer(None, "unprivileged verdicts are not supported yet")
+        try:
+            program = self._linked(case.path, case.program)
+        except BpfvmError as error:
+            return Answer(None, str(error).removeprefix(f"{case.path}: "))
+        rejection, run = self._check(program, case)
+        if rejection is not None:
+            return Answer(False, rejection.message, run.log.text())
+        answer = Answer(True, log=run.log.text())
+        return answer if case.retval is None else self._run(case, Accepted(program, run), answer)
+
+    def _linked(self, path: str, name: str) -> Program:
+        return link_program(opened(path), name, self.btf)
+
+    def _check(self, program: Program, case: Case) -> tuple[Rejection | None, Env]:
+        """As libbpf loads: without a log first, and again with one when the program is refused."""
+        env = VerifierEnv(
+            kernel_btf=self.btf,
+            profile=self.profile,
+            struct_ops=self.struct_ops,
+            strict_alignment=bool(case.flags & FLAGS["BPF_F_STRICT_ALIGNMENT"]),
+            test_state_freq=bool(case.flags & FLAGS["BPF_F_TEST_STATE_FREQ"]),
+        )
+        rejection, run = check(program, env, log_level=case.log_level)
+        if rejection is not None and not case.log_level:
+            rejection, run = check(program, env, log_level=1)
+        return rejection, run
+
+    def _run(self, case: Case, accepted: Accepted, answer: Answer) -> Answer:
+        def other(name: str) -> Accepted:
+            program = self._linked(case.path, name)
+            rejection, run = self._check(program, case)
+            if rejection is not None:
+                raise NotRun("a program in a program array is refused")
+            return Accepted(program, run)
+
+        try:
+            got = run_for_retval(accepted, self.btf, specs=opened(case.path).maps, judge=other)
+        except NotRun as reason:
+            return Answer(True, log=answer.log, run_problem=str(reason))
+        return Answer(True, log=answer.log, retval=got)
