@@ -35,7 +35,7 @@ PROLOGUE = asm(
     "r6 = r1\nr7 = 0\nr8 = 1\nr9 = 2\n*(u64 *)(r10 -8) = 0\nr2 = 1\nr3 = 3\nr0 = 0\nif r7 == 0 goto +1\nexit"
 )
 EPILOGUE = asm("r0 = 0\nr0 = 0\nexit")
-PROGRAMS = 300
+PROGRAMS = 1000
 RESULT = 32
 """Where in the context a conformance case's r0 goes; its memory comes before."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""One program on several engines: everything that can be seen of a run, to be compared.
+"""One program on several engines and in the running kernel: everything that can be seen of a run, to be compared.
 
 `python -m tests.property.engine.engines COUNT [FIRST]` compares COUNT programs of each kind (the nightly target).
 """
@@ -12,15 +12,19 @@ from dataclasses import dataclass, field, replace
 
 from bpfvm.engine.fast import FastEngine
 from bpfvm.engine.image import Image, callback_handle
-from bpfvm.engine.interp import Interpreter
+from bpfvm.engine.interp import MAX_DEPTH, Interpreter
+from bpfvm.engine.jit import JitEngine, available
 from bpfvm.engine.services import CallFrame
 from bpfvm.errors import BpfvmError
+from bpfvm.isa.insn import encode
+from bpfvm.isa.opcodes import MAX_BPF_STACK
 from bpfvm.memory import Memory
+from tests import kernel_oracle as ko
 from tests.property.engine.programs import Sample, sample
 from tests.property.engine.wild import wild
 
-Engine = type[Interpreter]
-ENGINES: tuple[Engine, ...] = (Interpreter, FastEngine)
+Engine = type[Interpreter] | type[JitEngine]
+ENGINES: tuple[Engine, ...] = (Interpreter, FastEngine, *[JitEngine] * available())
 MEMORY = 1 << 18
 FUEL = 400
 KINDS: dict[str, Callable[[int], Sample]] = {"verifiable": sample, "wild": wild}
@@ -30,7 +34,7 @@ KINDS: dict[str, Callable[[int], Sample]] = {"verifiable": sample, "wild": wild}
 class Kernel:
     """Helpers that tell what they were given, call back and write memory: by number modulo 4."""
 
-    machine: Interpreter | None = None
+    machine: Interpreter | JitEngine | None = None
     seen: list[tuple[object, ...]] = field(default_factory=list)
 
     def helper(self, func_id: int, args: tuple[int, ...], frame: CallFrame) -> int:
@@ -55,20 +59,37 @@ class Kernel:
         return self.helper(btf_id, args, frame)
 
 
-def observe(engine: Engine, made: Sample, checker: str, fuel: int | None, runs: int = 2) -> tuple[object, ...]:
-    """Results or errors of `runs` runs after each other, calls of helpers, and all of memory at the end."""
+def make(engine: Engine, memory: Memory, kernel: Kernel, images: tuple[Image, Image]) -> Interpreter | JitEngine:
+    """An engine whose packets are made up and whose program arrays hold `images`."""
+    options = {"cache_dir": "", "tier": "quick"} if engine is JitEngine else {}
+    return engine(
+        memory,
+        kernel,
+        packet=lambda ctx, offset, size: (ctx + offset) & ((1 << size * 8) - 1) if offset >= 0 else None,
+        tail_calls=lambda array, index: (*images, None)[index % 3],
+        **options,  # type: ignore[arg-type]  # the compiler's own
+    )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of some runs. stack, heap: the bytes there at the end."""
+
+    results: list[object]
+    calls: list[tuple[object, ...]]
+    stack: bytes
+    heap: bytes
+
+
+def observe(engine: Engine, made: Sample, checker: str, fuel: int | None, runs: int = 2) -> Seen:
+    """`runs` runs after each other."""
     memory = Memory(MEMORY, checker=checker)
     kernel = Kernel()
     loads = frozenset(slot for slot, insn in enumerate(made.insns) if insn.code & 7 == 1 and slot & 1)
     arena = (memory.alloc(4096, what="arena"), 0x7F00_0000_0000)
     image = replace(Image.of_insns(made.insns, "made"), probe_mem=loads, arena=arena)
     other = Image.of_insns(made.insns[len(made.insns) >> 1 :], "other")
-    machine = engine(
-        memory,
-        kernel,
-        packet=lambda ctx, offset, size: (ctx + offset) & ((1 << size * 8) - 1) if offset >= 0 else None,
-        tail_calls=lambda array, index: (image, other, None)[index % 3],
-    )
+    machine = make(engine, memory, kernel, (image, other))
     machine.may_goto_budget = 9
     kernel.machine = machine
     freed = memory.alloc(64, what="freed")
@@ -82,17 +103,35 @@ def observe(engine: Engine, made: Sample, checker: str, fuel: int | None, runs: 
         except BpfvmError as why:
             results.append((type(why).__name__, str(why)))
         results.append((machine._depth, machine._fuel))
-    return (*results, kernel.seen, memory.read_nofault(memory.BASE + 4096, memory.end - memory.BASE - 4096))
+    stack_end = machine._stack + MAX_DEPTH * MAX_BPF_STACK
+    stack = memory.read_nofault(machine._stack, MAX_DEPTH * MAX_BPF_STACK)
+    return Seen(results, kernel.seen, stack, memory.read_nofault(stack_end, memory.end - stack_end))
 
 
-def difference(made: Sample, checker: str, fuel: int | None) -> str:
-    """What two engines disagree about, or ""."""
-    reference, *others = (observe(engine, made, checker, fuel) for engine in ENGINES)
-    for engine, other in zip(ENGINES[1:], others, strict=True):
-        for ours, theirs in zip(reference, other, strict=True):
+def difference(made: Sample, checker: str, fuel: int | None, engines: tuple[Engine, ...] = ENGINES[1:]) -> str:
+    """What engines see otherwise than the interpreter, or "". Compiled code that isn't counted uses less stack."""
+    reference = observe(Interpreter, made, checker, fuel)
+    for engine in engines:
+        other = observe(engine, made, checker, fuel)
+        found = replace(other, stack=reference.stack) if engine is JitEngine and fuel is None else other
+        for name, ours in vars(reference).items():
+            theirs = vars(found)[name]
             if ours != theirs:
-                return f"{engine.__name__}: {str(theirs)[:300]}\nreference: {str(ours)[:300]}"
+                return f"{engine.__name__}: {name}: {str(theirs)[:300]}\nreference: {str(ours)[:300]}"
     return ""
+
+
+def kernel_difference(made: Sample) -> str:
+    """What the interpreter and the kernel's compiled code disagree about, or ""."""
+    run = ko.test_run(encode(made.insns), "syscall", ctx=made.context, flags=ko.F_SLEEPABLE)
+    if not run.ok:
+        return f"kernel: errno {run.errno}"
+    memory = Memory(MEMORY)
+    context = memory.alloc(len(made.context), what="context")
+    memory.write(context, made.context)
+    r0 = Interpreter(memory, Kernel()).run(Image.of_insns(made.insns), context)
+    ours, theirs = (r0 & 0xFFFFFFFF, memory.read(context, len(made.context))), (run.retval & 0xFFFFFFFF, run.ctx_out)
+    return "" if ours == theirs else f"kernel: {theirs}\nreference: {ours}"
 
 
 def cases(kind: str, seeds: Iterable[int]) -> Iterable[tuple[int, Sample, str, int | None]]:
@@ -106,14 +145,18 @@ def cases(kind: str, seeds: Iterable[int]) -> Iterable[tuple[int, Sample, str, i
 def main(arguments: list[str]) -> int:
     """Compare; prints the seeds that differ."""
     count, first = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 0
-    failed = 0
+    failed, in_kernel = 0, ko.available()
     for kind in KINDS:
         for seed, made, checker, fuel in cases(kind, range(first, first + count)):
             found = difference(made, checker, fuel)
+            if kind == "verifiable" and in_kernel:
+                found = found or kernel_difference(made)
             if found:
                 failed += 1
                 print(f"{kind} {seed} ({checker}, fuel {fuel}): {found}")
-    print(f"{count * len(KINDS)} programs on {len(ENGINES)} engines, {failed} differ")
+    names = ", ".join(engine.__name__ for engine in ENGINES)
+    kernel = "and, the verifiable ones, in the running kernel" if in_kernel else "(bpf(2) is not usable here)"
+    print(f"{count * len(KINDS)} programs on {names} {kernel}: {failed} differ")
     return 1 if failed else 0
 
 

