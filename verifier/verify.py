@@ -139,4 +139,5 @@ def _verified(program: Program, run: Env) -> VerifiedProgram:
             "peak_states": run.peak_states,
         },
         func_names=tuple(sub.name for sub in run.subprogs),
+        exception_cb=run.subprogs[run.exception_callback].start if run.exception_callback else 0,
     )

@@ -34,7 +34,8 @@ class Image:
 
     insns: slots with all ld_imm64 resolved (src 0). source: the same slots as the verifier saw them, for messages.
     verified: False for raw instructions, whose faults are their own. probe_mem: slots of loads that read 0 at a bad
-    address. arena: kernel and user address where the program's arena begins.
+    address. arena: kernel and user address where the program's arena begins. exception_cb: slot of the function that
+    gets what bpf_throw throws; 0 without one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Image:
     probe_mem: frozenset[int] = frozenset()
     line_info: tuple[LineInfo, ...] = ()
     arena: tuple[int, int] | None = None
+    exception_cb: int = 0
     _line_starts: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -97,6 +99,7 @@ def link_image(
         probe_mem=vprog.probe_mem,
         line_info=vprog.program.line_info,
         arena=arena,
+        exception_cb=vprog.exception_cb,
     )
 
 

@@ -15,6 +15,7 @@ from bpfvm.engine import alu, calls, jump, mem
 from bpfvm.engine.image import Image, callback_slot
 from bpfvm.engine.services import EngineMemory, Packet, Services, TailCalls
 from bpfvm.engine.step import BUDGET, REGISTERS, TAIL, Place, Regs, Step
+from bpfvm.engine.throw import Thrown
 from bpfvm.engine.trap import Fault, Unsupported, trap_at
 from bpfvm.errors import UsageError
 from bpfvm.isa.insn import Insn
@@ -144,7 +145,9 @@ class Interpreter:
         return self.enter(image, start, padded[:5])
 
     def enter(self, image: Image, start: int, args: Sequence[int]) -> int:
-        """Run the function at slot `start` in a frame of its own with r1..r5 = args; its r0."""
+        """Run the function at slot `start` in a frame of its own with r1..r5 = args; its r0.
+
+        Raises Thrown when the function isn't where a program starts, and one is running further out."""
         if self._depth == MAX_DEPTH:
             raise trap_at(image, start, Unsupported(f"more than {MAX_DEPTH} frames"))
         caller, depth = self._frame, self._depth
@@ -157,8 +160,17 @@ class Interpreter:
             while self._follow(image, start, regs) == TAIL:
                 image, start = self._next_program(), 0
             return regs[0]
+        except Thrown as thrown:
+            if start and depth:
+                raise
+            cookie = thrown.cookie
         finally:
             self._depth, self._frame = depth, caller
+        return self.caught(image, cookie)
+
+    def caught(self, image: Image, cookie: int) -> int:
+        """The result of a program that threw `cookie`: what its exception callback says, or the cookie."""
+        return self.enter(image, image.exception_cb, (cookie, 0, 0, 0, 0)) if image.exception_cb else cookie
 
     def _follow(self, image: Image, slot: int, regs: Regs) -> int:
         """Run steps until the frame ends; EXIT or TAIL."""

@@ -176,3 +176,5 @@ class VerifiedProgram:
     log: str = ""
     stats: Mapping[str, int] = field(default_factory=dict)
     func_names: tuple[str, ...] = ()
+    exception_cb: int = 0
+    """slot of the function that gets what bpf_throw throws; 0 without one"""

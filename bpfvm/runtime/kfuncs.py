@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
+from bpfvm.engine.throw import Thrown
 from bpfvm.isa.word import s32
 from bpfvm.runtime.helpers.basic import BPF_MAX_LOOPS
 from bpfvm.runtime.helpers.table import Args
@@ -137,6 +138,13 @@ def map_sum_elem_count(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(map) → number of elements of a hash table, 0 for other kinds."""
     found = rt.map_at(args[0])
     return len(found) if isinstance(found, HashMap) else 0
+
+
+# --- exceptions -----------------------------------------------------------------------------------------------------
+@kfunc
+def throw(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(cookie): end the program. Raises Thrown."""
+    raise Thrown(args[0])
 
 
 # --- numeric iterator: struct bpf_iter_num is s32 cur, s32 end ------------------------------------------------------

@@ -22,6 +22,7 @@ from bpfvm.engine.image import Image
 from bpfvm.engine.interp import MAX_DEPTH, Frame, Interpreter
 from bpfvm.engine.services import EngineMemory, Packet, Services, TailCalls
 from bpfvm.engine.step import TAIL
+from bpfvm.engine.throw import Thrown
 from bpfvm.engine.trap import Fault, Unsupported, trap_at
 from bpfvm.errors import BpfvmError, Trap
 from bpfvm.isa import word
@@ -118,6 +119,9 @@ class FastEngine(Interpreter):
         except BpfvmError as why:
             self._stopped(code, why)
             raise
+        except Thrown as thrown:
+            self._depth = depth
+            return self.caught(image, thrown.cookie)
         finally:
             self._frame, self._depth, self._tail_count = caller, depth, count
 
@@ -134,6 +138,11 @@ class FastEngine(Interpreter):
         except BpfvmError as why:
             self._stopped(code, why)
             raise
+        except Thrown as thrown:
+            if start and depth:
+                raise
+            self._depth = depth
+            return self.caught(image, thrown.cookie)
         finally:
             self._frame, self._depth = caller, depth
 
@@ -148,6 +157,9 @@ class FastEngine(Interpreter):
             except BpfvmError as why:
                 self._stopped(code, why)
                 raise
+            except Thrown as thrown:
+                self._depth = depth - 1
+                return self.caught(code.image, thrown.cookie)
         return result
 
     def code(self, image: Image) -> Code:

@@ -19,7 +19,7 @@ from bpfvm.engine.interp import BPF_MAX_LOOPS, MAX_DEPTH, MAX_TAIL_CALL_CNT, Fra
 from bpfvm.engine.jit.arrays import arrays_of, knows_maps
 from bpfvm.engine.jit.build import Build, Wanted, plan
 from bpfvm.engine.jit.callbacks import Callbacks
-from bpfvm.engine.jit.code import Code, First
+from bpfvm.engine.jit.code import Batch, Code, First
 from bpfvm.engine.jit.emit import FIRST
 from bpfvm.engine.jit.flow import callback_starts, tail_calls
 from bpfvm.engine.jit.llvm import TIERS, Tier, identity
@@ -27,8 +27,9 @@ from bpfvm.engine.jit.refusal import refused
 from bpfvm.engine.jit.state import Slot, new_state
 from bpfvm.engine.jit.store import Store, default_folder
 from bpfvm.engine.services import Packet, Services, TailCalls
+from bpfvm.engine.throw import Thrown
 from bpfvm.engine.trap import Fault, Unsupported, trap_at
-from bpfvm.errors import UsageError
+from bpfvm.errors import InternalError, UsageError
 from bpfvm.isa.insn import encode
 from bpfvm.isa.opcodes import MAX_BPF_STACK
 from bpfvm.isa.word import U64_MAX
@@ -154,9 +155,7 @@ class JitEngine:
             r0 = first(self._address, fp, ctx)
         finally:
             self.top, self.image = top, caller
-        if self.pending is not None:
-            self._raise()
-        return r0
+        return r0 if self.pending is None else self._unwound(image, 0)
 
     def _run(self, image: Image, ctx: int, fuel: int | None) -> int:
         """As `run`, of any image."""
@@ -210,9 +209,7 @@ class JitEngine:
             r0 = self._run_quick(code, start, fp, args) if code.quick else code.runs[start](self._address, fp, *args)
         finally:
             self.top, self.image = top, caller
-        if self.pending is not None:
-            self._raise()
-        return r0
+        return r0 if self.pending is None else self._unwound(image, start)
 
     def _run_quick(self, code: Code, start: int, fp: int, args: Sequence[int]) -> int:
         """Run a build that is to be replaced when it gets hot."""
@@ -228,12 +225,17 @@ class JitEngine:
         """Tell compiled code how much emulated memory there is now."""
         self.state[LIMIT] = self.memory.end - FIRST
 
-    def _raise(self) -> None:
-        """What Python raised while compiled code was running goes on from here."""
+    def _unwound(self, image: Image, start: int) -> int:
+        """What Python raised while compiled code was running goes on from here; but what bpf_throw threw ends where
+        the program started."""
         error, self.pending = self.pending, None
         self.state[Slot.ABORT] = 0
-        if error is not None:
-            raise error
+        if isinstance(error, Thrown) and not (start and self.image is not None):
+            callback = image.exception_cb
+            return self.enter(image, callback, (error.cookie, 0, 0, 0, 0)) if callback else error.cookie
+        if error is None:
+            raise InternalError("compiled code gave up for no reason")
+        raise error
 
     def batch(self, image: Image, contexts: Sequence[int]) -> array[int]:
         """Run `image` once for each context address; all r0 (u64, `array("Q")`). An array("Q") is not copied.
@@ -249,16 +251,22 @@ class JitEngine:
         if code.batch is None or self._counting or fp > self._stack_end or tail_calls(image):
             return array("Q", [self.run(image, ctx) for ctx in given])
         results = array("Q", bytes(8 * len(given)))
+        done = self._drive(code.batch, image, given, results, 0)
+        while self.pending is not None:
+            results[done] = self._unwound(image, 0)
+            done = self._drive(code.batch, image, given, results, done + 1)
+        return results
+
+    def _drive(self, batch: Batch, image: Image, given: array[int], results: array[int], done: int) -> int:
+        """Run a batch from context number `done` on; at which it stopped."""
         top, caller = self.top, self.image
+        fp, from_, to = top + MAX_BPF_STACK, given.buffer_info()[0] + 8 * done, results.buffer_info()[0] + 8 * done
         self.top, self.image = fp, image
         self.measure()
         try:
-            code.batch(self._address, fp, given.buffer_info()[0], results.buffer_info()[0], len(given))
+            return done + batch(self._address, fp, from_, to, len(given) - done)
         finally:
             self.top, self.image = top, caller
-        if self.pending is not None:
-            self._raise()
-        return results
 
     def prepare(self, image: Image) -> Code:
         """Compile `image` now, or load it from disk, so that its first run needn't; the code."""

@@ -27,8 +27,8 @@ class Function:
 
 
 def callback_starts(image: Image) -> frozenset[int]:
-    """First slots of the functions whose address the program takes."""
-    return frozenset(
+    """First slots of the functions that the kernel may call: those whose address is taken, the exception callback."""
+    return frozenset((image.exception_cb,) * bool(image.exception_cb)) | frozenset(
         slot + 1 + insn.imm
         for slot, insn in enumerate(image.source)
         if insn.code == LD_IMM64 and insn.src == BPF_PSEUDO_FUNC and 0 <= slot + 1 + insn.imm < len(image.insns)
