@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""``bpfvm btf dump``."""
+"""``bpfvm btf dump`` and ``check``."""
 
 from __future__ import annotations
 
@@ -42,3 +42,34 @@ def dump(names: tuple[str, ...], kernel: bool, layout: str, as_json: bool) -> No
         click.echo(header, nl=False)
     else:
         click.echo(dump_raw(btf, ids), nl=False)
+
+
+@group.command()
+@click.argument("file", type=click.Path())
+@click.option("--log", is_flag=True, help="The kernel's whole log, also of what it would take.")
+@json_option
+def check(file: str, log: bool, as_json: bool) -> int:
+    """What the kernel would say if the BTF of FILE were loaded as it is; exit code 1 when it would be refused.
+
+    Of an object the bytes of its .BTF section are taken, which loaders complete before they load it.
+    """
+    from bpfvm.btf.check import check_btf
+    from bpfvm.errors import errno_name
+    from bpfvm.report.source import read_btf_bytes
+
+    verdict = check_btf(read_btf_bytes(file))
+    if as_json:
+        echo_json(
+            {
+                "errno": errno_name(verdict.errno),
+                "complaint": verdict.complaint,
+                "offset": verdict.offset,
+                "log": verdict.log,
+            }
+        )
+        return int(not verdict.ok)
+    if log:
+        click.echo(verdict.log)
+    place = f"offset {verdict.offset:#x}: " if verdict.offset is not None else ""
+    click.echo("taken" if verdict.ok else f"refused: {place}{verdict.complaint} [{errno_name(verdict.errno)}]")
+    return int(not verdict.ok)

@@ -32,6 +32,16 @@ def kernel_btf() -> Btf:
 
 def read_btf(written: str) -> Btf:
     """The BTF in a file: raw, as in /sys/kernel/btf/vmlinux, or the .BTF section of an object. Raises BadInput."""
+    data = read_btf_bytes(written)
+    try:
+        return Btf.parse(data, name=Path(written).name)
+    except BadInput as error:
+        error.path = error.path or written
+        raise
+
+
+def read_btf_bytes(written: str) -> bytes:
+    """The same, not looked at yet. Raises BadInput."""
     path = Path(written) if Path(written).exists() else find_object(written)
     try:
         with path.open("rb") as file:
@@ -40,16 +50,12 @@ def read_btf(written: str) -> Btf:
         raise BadInput(f"cannot read the file: {error.strerror}", path=written) from error
     if len(data) > MAX_FILE:
         raise BadInput(f"the file is larger than the limit of {MAX_FILE} bytes", path=written)
-    try:
-        if data[:2] not in _BTF_MAGIC:
-            section = read_elf(data, str(path)).section(".BTF")
-            if section is None:
-                raise BadInput("no .BTF section", hint="compile with -g")
-            data = bytes(section.data)
-        return Btf.parse(data, name=path.name)
-    except BadInput as error:
-        error.path = error.path or written
-        raise
+    if data[:2] in _BTF_MAGIC:
+        return data
+    section = read_elf(data, str(path)).section(".BTF")
+    if section is None:
+        raise BadInput("no .BTF section", path=written, hint="compile with -g")
+    return bytes(section.data)
 
 
 def types_named(btf: Btf, names: tuple[str, ...]) -> list[int] | None:

@@ -25,6 +25,8 @@ COMMANDS = {
     "core_explain.txt": "core explain whitelist.bpf.o",
     "core_explain.json": "core explain whitelist.bpf.o ask_whitelist -j",
     "btf_dump_raw.txt": "btf dump two_orders.bpf.o",
+    "btf_check.txt": "btf check whitelist.bpf.o --log",
+    "btf_check.json": "btf check update_pair.bpf.o -j",
     "btf_dump_names.txt": "btf dump two_orders.bpf.o bpf_thp_ops tva_type",
     "btf_dump.json": "btf dump whitelist.bpf.o --format json",
     "btf_dump_kernel_thp.h": "btf dump --kernel --format c bpf_thp_ops",

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from bpfvm.btf import Btf
+from bpfvm.btf.check import BtfVerdict, check_btf
 from bpfvm.btf.dump_c import dump_c
 from bpfvm.btf.dump_raw import dump_raw
 from bpfvm.btf.write import rewrite
@@ -96,6 +97,7 @@ def _btf(data: bytes) -> None:
     section = read_elf(data, "fuzzed").section(".BTF")
     if section is None:
         return
+    assert isinstance(check_btf(bytes(section.data)), BtfVerdict)
     btf = Btf.parse(bytes(section.data))
     dump_raw(btf)
     try:
