@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Arithmetic: operand checks, moves, pointers; numbers go to scalar_alu. kernel/bpf/verifier.c check_alu_op,
-adjust_reg_min_max_vals, adjust_ptr_min_max_vals (6.18, privileged)."""
+adjust_reg_min_max_vals, adjust_ptr_min_max_vals (6.18)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from verifier import cnum, scalar_alu, tnum
 from verifier.backtrack import mark_chain_precision
 from verifier.cnum import Bounds
 from verifier.env import Env
+from verifier.leaks import check_no_part
 from verifier.paths import push_path
 from verifier.reg import RegState, const, unknown
 from verifier.reg_type import (
@@ -41,6 +42,7 @@ from verifier.reg_type import (
 )
 from verifier.region import MAX_VAR_OFF
 from verifier.rejection import EACCES, EINVAL
+from verifier.sanitize import after_move, before_move, check_number_alu
 from verifier.scalar_ids import with_id_before_mov
 
 MOVABLE: Final = frozenset(
@@ -91,6 +93,8 @@ def check_binary(env: Env, insn: Insn, op: Op) -> int:
             src, dst = regs[insn.src], regs[insn.dst]
         if (name == "and" or name == "or") and not src.num.var_off.mask:
             dst = _maybe_fork(env, insn, name, dst)
+        if name == "add" or name == "sub":
+            check_number_alu(env, insn)
         result = scalar_alu.alu(name, op.width, dst, src, env.report)
         if by_reg and insn.src == insn.dst and result.id:
             result = result.with_(id=0, off=0)
@@ -116,7 +120,7 @@ def _with_pointer(env: Env, insn: Insn, op: Op, dst: RegState, src: RegState, by
     if PTR_TO_ARENA in (dst.type, src.type):
         env.unsupported("arithmetic on an arena pointer")
     if dst.type != SCALAR_VALUE and src.type != SCALAR_VALUE:
-        if op.name == "sub":
+        if op.name == "sub" and env.allow_ptr_leaks:
             regs[insn.dst] = unknown()
             return
         env.reject(EACCES, f"R{insn.dst} pointer {SIGNS[op.name]} pointer prohibited")
@@ -142,7 +146,7 @@ def adjust_pointer(env: Env, insn: Insn, op: Op, ptr: RegState, off: RegState, *
     if _contradictory(num):
         return unknown()
     if op.width != 64:
-        if op.name == "sub":
+        if op.name == "sub" and env.allow_ptr_leaks:
             return unknown()
         env.reject(EACCES, f"R{d} 32-bit pointer arithmetic prohibited")
     type_ = ptr.type
@@ -160,6 +164,9 @@ def adjust_pointer(env: Env, insn: Insn, op: Op, ptr: RegState, off: RegState, *
             env.reject(EACCES, f"R{d} pointer arithmetic on {type_str(type_)} prohibited")
     _sane_offset(env, off, type_)
     _sane_offset(env, ptr, type_)
+    move = None
+    if not env.bypass_spec and (op.name == "add" or op.name == "sub"):
+        move = before_move(env, insn, ptr, off, scalar_first=scalar_first)
     if op.name == "add":
         result = _add(env, ptr, num, known)
     elif op.name == "sub":
@@ -174,7 +181,11 @@ def adjust_pointer(env: Env, insn: Insn, op: Op, ptr: RegState, off: RegState, *
             env.reject(EACCES, f"R{d} bitwise operator {what} on pointer prohibited")
         env.reject(EACCES, f"R{d} pointer arithmetic with {what} operator prohibited")
     _sane_offset(env, result, type_)
-    return result if result.num is ptr.num else result.with_(num=cnum.resync(result.num))
+    if result.num is not ptr.num:
+        result = result.with_(num=cnum.resync(result.num))
+    if not env.bypass_spec:
+        after_move(env, insn, result, move)
+    return result
 
 
 def _in_s64(lo: int, hi: int) -> tuple[int, int]:
@@ -230,6 +241,7 @@ def _sane_offset(env: Env, reg: RegState, type_: int) -> None:
 def check_unary(env: Env, insn: Insn, op: Op) -> int:
     """neg and byte swaps."""
     dst = env.read(insn.dst)
+    check_no_part(env, insn.dst, "pointer arithmetic prohibited")
     env.may_write(insn.dst)
     if dst.type != SCALAR_VALUE:
         env.frame.regs[insn.dst] = unknown()
@@ -255,6 +267,7 @@ def check_mov(env: Env, insn: Insn, op: Op) -> int:
             src = with_id_before_mov(env, insn.src)
         regs[insn.dst] = scalar_alu.mov(src, 32)
     else:
+        check_no_part(env, insn.src, "partial copy of pointer")
         regs[insn.dst] = unknown().with_(num=cnum.zext32(cnum.UNKNOWN))
     return env.insn_idx + 1
 
@@ -266,6 +279,8 @@ def check_movsx(env: Env, insn: Insn, op: Op) -> int:
     env.may_write(insn.dst)
     bits = insn.off
     if src.type != SCALAR_VALUE:
+        part = "sign-extension part of pointer" if op.width == 64 else "partial copy of pointer"
+        check_no_part(env, insn.src, part)
         num = cnum.UNKNOWN if op.width == 64 else cnum.zext32(cnum.UNKNOWN)
         regs[insn.dst] = unknown().with_(num=num)
         return env.insn_idx + 1

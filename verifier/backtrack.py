@@ -76,7 +76,7 @@ def slots_text(mask: int) -> str:
 
 def mark_chain_precision(env: Env, regno: int) -> None:
     """The exact value of scalar register `regno` of the innermost frame matters here (nothing happens if negative)."""
-    if regno < 0:
+    if regno < 0 or not env.bpf_capable:
         return
     bt = Backtrack(len(env.state.frames) - 1)
     if env.frame.regs[regno].type != SCALAR_VALUE:
@@ -87,7 +87,7 @@ def mark_chain_precision(env: Env, regno: int) -> None:
 
 def walk_back(env: Env, bt: Backtrack, start: VerifierState) -> bool:
     """Go back from where state `start` stands until nothing is looked for. True if a mark was made."""
-    if bt.empty():
+    if not env.bpf_capable or bt.empty():
         return False
     changed = False
     state = start

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
 from verifier.env import Env
+from verifier.leaks import check_struct_access
 from verifier.map_fields import is_allocated, struct_record
 from verifier.reg import Pointee, RegState, pointer, unknown
 from verifier.reg_type import (
@@ -232,6 +233,7 @@ def check_ptr_to_btf_access(env: Env, regno: int, off: int, size: int, write: bo
     btf, type_ = reg.ptr.btf, reg.type
     assert btf is not None
     name = btf.name_of(reg.ptr.btf_id) or ANON
+    check_struct_access(env, name)
     if not env.gpl and btf is env.kernel_btf:
         env.reject(EINVAL, f"Cannot access kernel 'struct {name}' from non-GPL compatible program")
     if off < 0:
@@ -307,6 +309,7 @@ def check_map_ptr_access(env: Env, regno: int, off: int, size: int, write: bool,
     type_id = env.kernel_btf.find(struct, t.Struct) if struct else 0
     if not type_id:
         env.reject(ENOTSUPP, f"map_ptr access not supported for map type {env.profile.map_type(reg.ptr.map)}")
+    check_struct_access(env, struct)
     if off < 0:
         env.reject(EACCES, f"R{regno} is {struct} invalid negative access: off={off}")
     if write:

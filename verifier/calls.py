@@ -56,7 +56,8 @@ def _proto(env: Env, insn: Insn) -> HelperProto:
     if name is None:
         env.reject(EINVAL, f"invalid func {_func_text(number)}#{number}")
     prog_type = env.program.prog_type
-    if not env.profile.may_call(prog_type, number) and name not in env.extra_helpers:
+    offered = env.profile.may_call(prog_type, number) or name in env.extra_helpers
+    if not offered or name in env.denied_helpers:
         env.reject(EINVAL, f"{env.profile.unknown_helper_text} bpf_{name}#{number}")
     proto = env.helper_proto(number)
     if proto is None:

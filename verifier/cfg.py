@@ -16,7 +16,7 @@ from verifier.env import Env, Subprog
 from verifier.exceptions import THROW, find_exception_callback
 from verifier.graph import RBTREE_ADD
 from verifier.kfuncs import add_kfunc_call
-from verifier.rejection import E2BIG, EACCES, EINVAL
+from verifier.rejection import E2BIG, EACCES, EINVAL, EPERM
 from verifier.state_print import linfo
 from verifier.timers import ASYNC_KFUNCS
 
@@ -76,6 +76,8 @@ def add_subprogs(env: Env) -> None:
     starts = {0}
     count = len(env.insns)
     for i, insn in enumerate(env.insns):
+        if not env.bpf_capable and (is_call(insn, 1) or is_call(insn, 2) or is_func_ref(insn)):
+            env.reject(EPERM, "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN")
         if is_call(insn, 1) or is_func_ref(insn):
             target = i + insn.imm + 1
             if not 0 <= target < count:
@@ -164,6 +166,10 @@ class _Walk:
             return True
         if marks[target] == EXPLORED:
             marks[i] = DISCOVERED | edge
+        elif not env.bpf_capable:
+            linfo(env, i, f"{i}: ")
+            linfo(env, target, f"{target}: ")
+            env.reject(EINVAL, f"back-edge from insn {i} to {target}")
         return False
 
     def visit(self, i: int) -> bool:

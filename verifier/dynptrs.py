@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 from verifier.env import Env
+from verifier.leaks import invalid_reg
 from verifier.references import acquire_ref, each_reg, release_ref
-from verifier.reg import Pointee, RegState, pointer, unknown
+from verifier.reg import Pointee, RegState, pointer
 from verifier.reg_type import (
     CONST_PTR_TO_DYNPTR,
     DYNPTR_TYPE_LOCAL,
@@ -105,10 +106,10 @@ def destroy_dynptr(env: Env, frame: Frame, spi: int) -> None:
         env.reject(EINVAL, "cannot overwrite referenced dynptr")
     env.scratched_slots |= 3 << (spi - 1)
     clear_slots(env, frame, spi, SLOTS)
-    id_ = first.id
+    id_, gone = first.id, invalid_reg(env)
 
     def forget(reg: RegState) -> RegState:
-        return unknown() if reg.type in _SLICES and reg.ptr.dynptr_id == id_ else reg
+        return gone if reg.type in _SLICES and reg.ptr.dynptr_id == id_ else reg
 
     each_reg(env.state, forget)
 

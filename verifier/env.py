@@ -14,6 +14,7 @@ from bpfvm.isa.helper_ids import HELPERS
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import op_of
 from bpfvm.obj.model import LineInfo, MapSpec, Program
+from verifier.capabilities import ALL_CAPS, Capabilities
 from verifier.fastcall import Fastcalls
 from verifier.log import Log
 from verifier.reg import NOT_INITIALIZED, RegState, unknown
@@ -111,7 +112,14 @@ class Pending:
 class Env:
     """One run of the verifier. Modules of this package share it; nothing outside does."""
 
-    def __init__(self, program: Program, kernel_btf: Btf, profile: KernelProfile, log: Log) -> None:
+    def __init__(
+        self,
+        program: Program,
+        kernel_btf: Btf,
+        profile: KernelProfile,
+        log: Log,
+        caps: Capabilities = ALL_CAPS,
+    ) -> None:
         self.program = program
         self.insns: tuple[Insn, ...] = program.insns
         self.ops = [op_of(insn) for insn in program.insns]
@@ -119,6 +127,11 @@ class Env:
         self.profile = profile
         self.log = log
         self.gpl = program.license in GPL_LICENSES
+        self.caps = caps
+        self.bpf_capable = caps.bpf
+        self.allow_ptr_leaks = caps.allow_ptr_leaks
+        self.allow_uninit_stack = caps.allow_uninit_stack
+        self.bypass_spec = caps.bypass_spec
         self.strict_alignment = False
         self.test_state_freq = False
 
@@ -144,6 +157,10 @@ class Env:
         self.postorder: list[int] = []
         self.successors: list[tuple[int, ...]] = []
         self.is_store = bytearray(count + 1)
+        self.nospec = bytearray(count + 1)
+        self.nospec_result = bytearray(count + 1)
+        self.alu_limits: dict[int, tuple[int, int]] = {}
+        self.explore_alu_limits = False
         self.back_steps: list[tuple[int, int, int] | None] = []
         self.line_starts = [line.insn for line in program.line_info]
 
@@ -158,6 +175,7 @@ class Env:
         self.arg_info: dict[int, str] = {}
         self.attach_struct = ""
         self.extra_helpers: frozenset[str] = frozenset()
+        self.denied_helpers = profile.denied_helpers(caps)
         self.btf_store: Callable[[str, int, int], tuple[int, str] | None] | None = None
 
         self.state: VerifierState = VerifierState(Frame(0, 0, 0), 0)
@@ -291,6 +309,8 @@ class Env:
     def helper_proto(self, number: int) -> HelperProto | None:
         """Prototype of a helper that this program may call, if it is known."""
         name = HELPERS.get(number, "")
+        if name in self.denied_helpers:
+            return None
         if name in self.extra_helpers:
             return self.profile.proto(self.program.prog_type, name)
         return self.profile.helper(self.program.prog_type, number)

@@ -47,11 +47,15 @@ _RANGED: Final = frozenset((PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE, PTR_TO_MEM, PTR_TO
 
 @final
 class IdMap:
-    """Which id of the explored state stands for which of the current one, one to one."""
+    """Which id of the explored state stands for which of the current one, one to one. all_precise: every number
+    matters (without CAP_BPF precision isn't tracked); identical: numbers must be the same, because limits of pointer
+    arithmetic depend on them (kernel explore_alu_limits)."""
 
-    __slots__ = ("new_of", "old_of", "temp")
+    __slots__ = ("all_precise", "identical", "new_of", "old_of", "temp")
 
-    def __init__(self, id_gen: int) -> None:
+    def __init__(self, id_gen: int, *, all_precise: bool = False, identical: bool = False) -> None:
+        self.all_precise = all_precise
+        self.identical = identical
         self.new_of: dict[int, int] = {}
         self.old_of: dict[int, int] = {}
         self.temp = id_gen
@@ -106,7 +110,10 @@ def regsafe(old: RegState, cur: RegState, ids: IdMap, exact: int) -> bool:
     if type_ != cur.type:
         return False
     if type_ == SCALAR_VALUE:
-        if not old.precise and exact == NOT_EXACT:
+        if ids.identical:
+            same = old.num == cur.num and old.off == cur.off
+            return same and ids.same_scalar(old.id, cur.id)
+        if not old.precise and exact == NOT_EXACT and not ids.all_precise:
             return True
         if not _covers(old, cur):
             return False
@@ -135,39 +142,42 @@ def regsafe(old: RegState, cur: RegState, ids: IdMap, exact: int) -> bool:
     return regs_exact(old, cur, ids)
 
 
-def _as_scalar(slot: StackSlot) -> RegState | None:
+def _as_scalar(slot: StackSlot, unwritten: tuple[int, ...]) -> RegState | None:
     """What a load of the whole slot gives, if that is a number."""
     if slot.is_spilled_scalar64():
         return slot.reg
-    if all(kind in (STACK_MISC, STACK_INVALID) for kind in slot.types):
+    if all(kind in unwritten for kind in slot.types):
         return unknown()
     return None
 
 
-def stacksafe(old: Frame, cur: Frame, ids: IdMap, exact: int) -> bool:
-    """The same for all stack slots of a frame."""
+def stacksafe(old: Frame, cur: Frame, ids: IdMap, exact: int, allow_uninit: bool = True) -> bool:
+    """The same for all stack slots of a frame. allow_uninit: stack may be read before it is written."""
+    unwritten = (STACK_MISC, STACK_INVALID) if allow_uninit else (STACK_MISC,)
     for spi, slot in enumerate(old.stack):
         other = cur.stack[spi] if spi < len(cur.stack) else None
         if slot is other and not any(slot.types):
             continue
         if exact != NOT_EXACT and (other is None or slot.types != other.types):
             return False
-        if not _slotsafe(slot, other, ids, exact):
+        if not _slotsafe(slot, other, ids, exact, unwritten):
             return False
     return True
 
 
-def _slotsafe(old: StackSlot, cur: StackSlot | None, ids: IdMap, exact: int) -> bool:
+def _slotsafe(old: StackSlot, cur: StackSlot | None, ids: IdMap, exact: int, unwritten: tuple[int, ...]) -> bool:
     types = old.types
     for i in range(8):
         kind = types[i]
-        if kind in (STACK_INVALID, STACK_MISC):
+        if kind == STACK_INVALID or (kind == STACK_MISC and STACK_INVALID in unwritten):
             continue
         if cur is None:
             return False
-        old_reg, cur_reg = _as_scalar(old), _as_scalar(cur)
+        old_reg, cur_reg = _as_scalar(old, unwritten), _as_scalar(cur, unwritten)
         if old_reg is not None and cur_reg is not None:
             return regsafe(old_reg, cur_reg, ids, exact)
+        if kind == STACK_MISC and cur.types[i] == STACK_ZERO:
+            continue
         if kind != cur.types[i]:
             return False
         if i == 7:
@@ -179,7 +189,7 @@ def _same_kind(old: StackSlot, cur: StackSlot, kind: int, ids: IdMap, exact: int
     a, b = old.reg, cur.reg
     if kind == STACK_SPILL:
         return regsafe(a, b, ids, exact)
-    if kind == STACK_ZERO:
+    if kind in (STACK_ZERO, STACK_MISC):
         return True
     if kind == STACK_DYNPTR:
         same = a.ptr.dynptr_type == b.ptr.dynptr_type and a.ptr.first_slot == b.ptr.first_slot
@@ -214,7 +224,9 @@ def states_equal(env: Env, old: VerifierState, cur: VerifierState, exact: int) -
     """Every way on from `cur` is as safe as from `old`."""
     if len(old.frames) != len(cur.frames) or old.in_sleepable != cur.in_sleepable:
         return False
-    ids = IdMap(env.id_gen)
+    if old.speculative and not cur.speculative:
+        return False
+    ids = IdMap(env.id_gen, all_precise=not env.bpf_capable, identical=env.explore_alu_limits)
     if (old.has_resources() or cur.has_resources()) and not _refsafe(old, cur, ids):
         return False
     for frameno, a in enumerate(old.frames):
@@ -226,6 +238,6 @@ def states_equal(env: Env, old: VerifierState, cur: VerifierState, exact: int) -
         for i in LIVE_LISTS[live]:
             if not regsafe(aregs[i], bregs[i], ids, exact):
                 return False
-        if a.stack and not stacksafe(a, b, ids, exact):
+        if a.stack and not stacksafe(a, b, ids, exact, env.allow_uninit_stack):
             return False
     return True

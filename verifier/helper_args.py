@@ -15,6 +15,7 @@ from verifier.dynptrs import KIND_FLAGS
 from verifier.env import Env
 from verifier.helper_state import CallMeta
 from verifier.kptr import check_kptr_type, xchg_dest
+from verifier.leaks import check_no_leak
 from verifier.locks import in_rbtree_callback, process_lock
 from verifier.map_access import check_map_access, check_map_access_type, is_constant_map
 from verifier.memory import check_mem_access, check_ptr_alignment
@@ -202,6 +203,7 @@ def check_arg(env: Env, arg: int, proto: HelperProto, meta: CallMeta, helper: st
     reg = env.read(regno)
     name = kind.name
     if name == "ANYTHING":
+        check_no_leak(env, regno, "into helper function")
         return
     if is_pkt_pointer(reg.type) and not (may_access_packet(env, write=False) and proto.packet):
         env.reject(EACCES, "helper access to the packet is not allowed")

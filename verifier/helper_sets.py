@@ -34,6 +34,10 @@ send_signal send_signal_thread
 """
 """What moved from tracing programs to all: "bpf: Allow some trace helpers for all prog types"."""
 MOVED: Final = frozenset(_SINCE_6_16.split())
+_MOVED_FOR_CAP_BPF: Final = """
+current_task_under_cgroup get_cgroup_classid task_storage_get task_storage_delete
+"""
+_MOVED_FOR_ALL: Final = "get_current_uid_gid"
 BASE_6_12: Final = frozenset((_ALWAYS + _CAP_BPF + _CAP_PERFMON).split())
 BASE_6_18: Final = BASE_6_12 | MOVED
 
@@ -42,6 +46,11 @@ skc_to_mptcp_sock skc_to_tcp6_sock skc_to_tcp_request_sock skc_to_tcp_sock skc_t
 skc_to_unix_sock
 """
 _SK: Final = f"{_SK_CASTS} ktime_get_coarse_ns"
+NEED_BPF_6_12: Final = frozenset((_CAP_BPF + _CAP_PERFMON).split())
+"""Helpers of whatever program type that CAP_BPF is needed for. bpf_base_func_proto asks for CAP_PERFMON second."""
+NEED_PERFMON_6_12: Final = frozenset((_CAP_PERFMON + _SK_CASTS).split())
+NEED_BPF_6_18: Final = NEED_BPF_6_12 | MOVED - frozenset(_MOVED_FOR_ALL.split())
+NEED_PERFMON_6_18: Final = NEED_PERFMON_6_12 | NEED_BPF_6_18 & MOVED - frozenset(_MOVED_FOR_CAP_BPF.split())
 _SK_LOOKUP: Final = "sk_lookup_tcp sk_lookup_udp skc_lookup_tcp sk_release"
 _SK_STORAGE: Final = "sk_storage_get sk_storage_delete"
 _SOCKOPT: Final = "setsockopt getsockopt"

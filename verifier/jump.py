@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Branches: which ways are open, and what each teaches. kernel/bpf/verifier.c check_cond_jmp_op, is_branch_taken,
-mark_ptr_or_null_regs (6.18, privileged)."""
+mark_ptr_or_null_regs (6.18)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from verifier import cnum
 from verifier.backtrack import mark_chain_precision
 from verifier.env import Env
 from verifier.insn_check import may_goto_text
+from verifier.leaks import is_secret
 from verifier.map_fields import inner_map, may_hold_lock, needs_uid
 from verifier.packet import match_packet_compare, packet_branch_taken
 from verifier.paths import push_path
@@ -42,7 +43,8 @@ from verifier.reg_type import (
     SCALAR_VALUE,
     is_pkt_pointer,
 )
-from verifier.rejection import EINVAL
+from verifier.rejection import EACCES, EINVAL
+from verifier.sanitize import push_mispredicted
 from verifier.scalar_ids import Linked, collect_linked, sync_linked
 from verifier.scalar_jump import branch_taken, refine_both
 from verifier.state_print import print_insn_state
@@ -108,6 +110,8 @@ def check_jump(env: Env, insn: Insn, op: Op) -> int:
     by_reg = op.operand == "reg"
     if by_reg:
         src = env.read(insn.src)
+        if is_secret(env, src) and not (_is_packet(dst) and _is_packet(src)):
+            env.reject(EACCES, f"R{insn.src} pointer comparison prohibited")
         if src.type == PTR_TO_STACK or dst.type == PTR_TO_STACK:
             entry = env.push_history()
             entry.src_fp |= src.type == PTR_TO_STACK
@@ -123,6 +127,7 @@ def check_jump(env: Env, insn: Insn, op: Op) -> int:
             mark_chain_precision(env, insn.dst)
         if by_reg and src.type == SCALAR_VALUE:
             mark_chain_precision(env, insn.src)
+        push_mispredicted(env, insn, i + 1 if taken else i + 1 + insn.off)
         if env.log.level:
             print_insn_state(env, env.state)
         return i + 1 + insn.off if taken else i + 1
@@ -183,8 +188,11 @@ def _pointers(env: Env, insn: Insn, op: Op, by_reg: bool, other: VerifierState) 
     if null_test and dst.type & PTR_MAYBE_NULL:
         mark_ptr_or_null(env.state, insn.dst, is_null=name == "jne")
         mark_ptr_or_null(other, insn.dst, is_null=name == "jeq")
-    elif op.width == 64 and by_reg:
-        match_packet_compare(name, insn.dst, insn.src, dst, src, env.state, other)
+        return
+    matched = op.width == 64 and by_reg
+    matched = matched and match_packet_compare(name, insn.dst, insn.src, dst, src, env.state, other)
+    if not matched and is_secret(env, regs[insn.dst]):
+        env.reject(EACCES, f"R{insn.dst} pointer comparison prohibited")
 
 
 def not_null(reg: RegState) -> RegState:

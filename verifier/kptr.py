@@ -15,9 +15,10 @@ from bpfvm.obj.model import MapSpec
 from verifier.backtrack import mark_chain_precision
 from verifier.btf_access import ids_match
 from verifier.env import Env
+from verifier.leaks import invalid_reg
 from verifier.map_fields import is_allocated, map_record, reg_record, struct_record
 from verifier.references import each_reg, give_back
-from verifier.reg import Pointee, RegState, pointer, unknown
+from verifier.reg import Pointee, RegState, pointer
 from verifier.reg_type import (
     BASE_TYPE_MASK,
     MEM_ALLOC,
@@ -208,13 +209,14 @@ def give_to_field(env: Env, ref_obj_id: int) -> bool:
         return False
     in_rcu = env.in_rcu()
     percpu = MEM_ALLOC | MEM_PERCPU
+    gone = invalid_reg(env)
 
     def change(reg: RegState) -> RegState:
         if reg.ref_obj_id != ref_obj_id:
             return reg
         if in_rcu and reg.type & percpu == percpu:
             return reg.with_(type=reg.type & ~MEM_ALLOC | MEM_RCU, ref_obj_id=0)
-        return unknown()
+        return gone
 
     each_reg(env.state, change)
     return True

@@ -9,6 +9,7 @@ from typing import Final
 from bpfvm.isa.insn import Insn, imm64
 from bpfvm.isa.table import Op
 from verifier.env import Env
+from verifier.leaks import check_no_leak
 from verifier.memory import SOCK_TYPES, check_mem_access
 from verifier.paths import push_path
 from verifier.references import check_leak
@@ -92,6 +93,8 @@ def check_atomic(env: Env, insn: Insn, op: Op) -> int:
     env.read(insn.dst)
     if op.name == "cmpxchg":
         env.read(0)
+        check_no_leak(env, 0, "into mem")
+    check_no_leak(env, insn.src, "into mem")
     _check_atomic_target(env, insn.dst, "stores into")
     load_reg = -1
     if op.fetch:

@@ -11,10 +11,11 @@ from typing import Final
 
 from verifier import cnum
 from verifier.env import Env
+from verifier.leaks import invalid_reg
 from verifier.map_fields import reg_record
 from verifier.paths import push_path
 from verifier.references import each_reg
-from verifier.reg import NOT_INITIALIZED, RegState, scalar, unknown
+from verifier.reg import NOT_INITIALIZED, RegState, scalar
 from verifier.reg_type import MEM_ALLOC, PTR_TO_BTF_ID, PTR_TO_MAP_VALUE, is_non_owning_ref
 from verifier.rejection import EINVAL
 from verifier.special_fields import RES_SPIN_LOCK, SPIN_LOCK
@@ -124,7 +125,7 @@ def process_lock(env: Env, regno: int, *, acquire: bool, res: bool = False, irq:
     else:
         _check_give(env, reg, held, short)
         _release(env.state, held, reg.id, lock_owner(reg))
-        invalidate_non_owning(env.state)
+        invalidate_non_owning(env)
 
 
 def _check_take(env: Env, reg: RegState, res: bool) -> None:
@@ -147,9 +148,10 @@ def _check_give(env: Env, reg: RegState, kind: int, short: str) -> None:
         env.reject(EINVAL, f"{short}_unlock cannot be out of order")
 
 
-def invalidate_non_owning(state: VerifierState) -> None:
+def invalidate_non_owning(env: Env) -> None:
     """Objects that were used without being owned may be gone once the lock is given back."""
-    each_reg(state, lambda reg: unknown() if is_non_owning_ref(reg.type) else reg)
+    gone = invalid_reg(env)
+    each_reg(env.state, lambda reg: gone if is_non_owning_ref(reg.type) else reg)
 
 
 def holds_lock_of(env: Env, reg: RegState) -> bool:

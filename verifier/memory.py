@@ -11,6 +11,7 @@ from verifier.btf_access import check_map_ptr_access, check_ptr_to_btf_access
 from verifier.ctx import check_ctx_load, check_ctx_store
 from verifier.env import Env
 from verifier.kptr import check_kptr_access, pointer_field
+from verifier.leaks import check_no_leak
 from verifier.map_access import check_map_access, check_map_access_type, load_map_value
 from verifier.packet import check_packet_access, may_access_packet
 from verifier.reg import RegState, unknown
@@ -112,6 +113,8 @@ def check_mem_access(
         else:
             check_stack_read(env, regno, off, size, value_regno)
     elif type_ == PTR_TO_MAP_VALUE:
+        if write:
+            check_no_leak(env, value_regno, "into map")
         check_map_access_type(env, regno, off, size, write)
         check_map_access(env, regno, off, size)
         field = pointer_field(reg, off)
@@ -121,6 +124,7 @@ def check_mem_access(
             regs[value_regno] = load_map_value(env, reg, off, size, sign)
     elif type_ == PTR_TO_CTX:
         if write:
+            check_no_leak(env, value_regno, "into ctx")
             check_ctx_store(env, regno, off, size)
         else:
             loaded = check_ctx_load(env, regno, off, size, sign)
@@ -158,6 +162,8 @@ def _rarer(env: Env, regno: int, off: int, size: int, write: bool, value_regno: 
             env.reject(EACCES, f"R{regno} invalid mem access '{type_str(type_)}'")
         if write and read_only:
             env.reject(EACCES, f"R{regno} cannot write into {type_str(type_)}")
+        if write:
+            check_no_leak(env, value_regno, "into mem")
         if type_ & PTR_UNTRUSTED:
             env.probe_mem.add(env.insn_idx)
         else:
@@ -165,6 +171,8 @@ def _rarer(env: Env, regno: int, off: int, size: int, write: bool, value_regno: 
     elif type_ in (PTR_TO_PACKET, PTR_TO_PACKET_META):
         if write and not may_access_packet(env, write=True):
             env.reject(EACCES, "cannot write into packet")
+        if write:
+            check_no_leak(env, value_regno, "into packet")
         check_packet_access(env, regno, off, size)
     elif type_ in SOCK_TYPES:
         if write:
@@ -180,6 +188,8 @@ def _rarer(env: Env, regno: int, off: int, size: int, write: bool, value_regno: 
             env.reject(EACCES, f"R{regno} cannot write into {type_str(type_)}")
         check_buffer_access(env, "rdonly" if read_only else "rdwr", regno, off, size)
     elif type_ == PTR_TO_FLOW_KEYS:
+        if write:
+            check_no_leak(env, value_regno, "into flow keys")
         check_flow_keys_access(env, off, size)
     else:
         env.reject(EACCES, f"R{regno} invalid mem access '{type_str(type_)}'")

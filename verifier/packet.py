@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from verifier.env import Env
-from verifier.reg import RegState, unknown
+from verifier.leaks import invalid_reg
+from verifier.reg import RegState
 from verifier.reg_type import (
     BASE_TYPE_MASK,
     DYNPTR_TYPE_SKB,
@@ -66,11 +67,12 @@ def _each(state: VerifierState, change: Change) -> None:
 
 def clear_all_pkt_pointers(env: Env) -> None:
     """The packet may have moved: no pointer into it is valid any more."""
+    gone = invalid_reg(env)
 
     def change(reg: RegState) -> RegState:
         slice_of_packet = reg.type & BASE_TYPE_MASK == PTR_TO_MEM and reg.type & PACKET_SLICES
         if is_pkt_pointer(reg.type) or reg.type == PTR_TO_PACKET_END or slice_of_packet:
-            return unknown()
+            return gone
         return reg
 
     _each(env.state, change)

@@ -15,8 +15,16 @@ from bpfvm.isa.helper_ids import HELPERS
 from bpfvm.isa.map_types import MAP_TYPES
 from bpfvm.obj.model import MapSpec
 from verifier.arg_kinds import HelperProto
+from verifier.capabilities import Capabilities
 from verifier.helper_protos import HELPER_PROTOS, VARIANT_PROTOS
-from verifier.helper_sets import helpers_6_12, helpers_6_18
+from verifier.helper_sets import (
+    NEED_BPF_6_12,
+    NEED_BPF_6_18,
+    NEED_PERFMON_6_12,
+    NEED_PERFMON_6_18,
+    helpers_6_12,
+    helpers_6_18,
+)
 from verifier.kfunc_sets import KFUNCS_BY_TYPE, KFUNCS_BY_TYPE_6_12
 from verifier.kfunc_table import KFUNC_FLAGS
 
@@ -48,7 +56,10 @@ class KernelProfile:
     kernel adds to a function for its may_goto;
     rcu_protected_calls: kfuncs that want RCU protection want it at the call (since 6.18), not only later for the
     iterator they make; targets_break_fastcalls: spills around an inlined call stay if a jump leads in between (6.12.y);
-    cpus: possible CPUs, the bound of bpf_get_smp_processor_id()."""
+    cpus: possible CPUs, the bound of bpf_get_smp_processor_id(); need_bpf, need_perfmon: helpers that are offered only
+    to who has the capability; barriers: what may not be speculated on gets a barrier in front, where earlier kernels
+    refuse the program (since 6.16); swapped_alu_texts: a number moved by a pointer is named where the pointer is in
+    refusals, and the other way round."""
 
     name: str
     helpers: Mapping[str, frozenset[str]]
@@ -69,6 +80,10 @@ class KernelProfile:
     kfunc_trust: bool = True
     rcu_protected_calls: bool = True
     cpus: int = 2
+    need_bpf: frozenset[str] = NEED_BPF_6_18
+    need_perfmon: frozenset[str] = NEED_PERFMON_6_18
+    barriers: bool = True
+    swapped_alu_texts: bool = True
     map_structs: Mapping[str, str] = field(default_factory=dict)
     ctx_arg_types: Mapping[tuple[str, str], str] = field(default_factory=dict)
     unknown_helper_text: str = "program of this type cannot use helper"
@@ -84,6 +99,11 @@ class KernelProfile:
     def proto(self, prog_type: str, name: str) -> HelperProto | None:
         """The helper's prototype as programs of the type see it, if this verifier knows it."""
         return VARIANT_PROTOS.get((prog_type, name)) or HELPER_PROTOS.get(name)
+
+    def denied_helpers(self, caps: Capabilities) -> frozenset[str]:
+        """Helpers for which a capability is missing."""
+        without_bpf = frozenset() if caps.bpf else self.need_bpf
+        return without_bpf if caps.perfmon else without_bpf | self.need_perfmon
 
     def map_type(self, map_: MapSpec) -> int:
         """The kernel's number of the map's type."""
@@ -135,6 +155,10 @@ PROFILES: Final[dict[str, KernelProfile]] = {
         _6_18,
         name="6.12",
         helpers=helpers_6_12(),
+        need_bpf=NEED_BPF_6_12,
+        need_perfmon=NEED_PERFMON_6_12,
+        barriers=False,
+        swapped_alu_texts=False,
         kfunc_sets=KFUNCS_BY_TYPE_6_12,
         null_elision=False,
         indirect_stack_texts=True,

@@ -20,6 +20,8 @@ from verifier.state_print import linfo, state_text
 from verifier.states import EMPTY_SLOT, STACK_ITER, VerifierState, same_callsites
 
 MAX_HISTORY: Final = 40
+COMPLEXITY_LIMIT_STATES: Final = 64
+"""Explored states per instruction of a program loaded without CAP_BPF."""
 ITER_ACTIVE: Final = 1
 MAY_GOTO: Final = 0xE5
 
@@ -173,7 +175,7 @@ def is_state_visited(env: Env, insn: int) -> bool:
                 env.free_count += 1
                 env.parked.append(old)
     env.max_states_per_insn = max(env.max_states_per_insn, count)
-    if add:
+    if add and (env.bpf_capable or count <= COMPLEXITY_LIMIT_STATES):
         _remember(env, entries, insn)
     return False
 

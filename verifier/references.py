@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from verifier.env import Env
-from verifier.reg import RegState, unknown
+from verifier.leaks import invalid_reg
+from verifier.reg import RegState
 from verifier.rejection import EINVAL
 from verifier.states import REF_PTR, Ref, StackSlot, VerifierState
 
@@ -58,7 +59,8 @@ def release_ref(env: Env, ref_obj_id: int) -> bool:
     """Give the reference back: nothing that holds it can be used any more. False if it isn't held."""
     if not give_back(env, ref_obj_id):
         return False
-    each_reg(env.state, lambda reg: unknown() if reg.ref_obj_id == ref_obj_id else reg)
+    gone = invalid_reg(env)
+    each_reg(env.state, lambda reg: gone if reg.ref_obj_id == ref_obj_id else reg)
     return True
 
 

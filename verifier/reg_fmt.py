@@ -101,13 +101,14 @@ def _attributes(reg: RegState) -> list[str]:
     return out
 
 
-def fmt_reg(reg: RegState, frameno: int) -> str:
-    """The register's text in a state of frame `frameno`."""
+def fmt_reg(reg: RegState, frameno: int, *, precise: bool = False) -> str:
+    """The register's text in a state of frame `frameno`; precise: all numbers are, whatever the register says."""
     type_, num = reg.type, reg.num
     known = not num.var_off.mask
+    mark = "P" if type_ == SCALAR_VALUE and (precise or reg.precise) else ""
     if type_ == SCALAR_VALUE and known:
-        return ("P" if reg.precise else "") + fmt_signed(s64(num.var_off.value))
-    text = ("P" if reg.precise and type_ == SCALAR_VALUE else "") + type_str(type_)
+        return mark + fmt_signed(s64(num.var_off.value))
+    text = mark + type_str(type_)
     if type_ == PTR_TO_ARENA:
         return text
     if type_ == PTR_TO_STACK:

@@ -13,6 +13,7 @@ EPERM: Final = 1
 ENOENT: Final = 2
 ESRCH: Final = 3
 E2BIG: Final = 7
+ENOMEM: Final = 12
 EACCES: Final = 13
 EFAULT: Final = 14
 EBUSY: Final = 16
@@ -26,8 +27,9 @@ ENOTSUPP: Final = 524
 class Rejection(Exception):
     """The program is refused.
 
-    message: the deciding log line without its newline ("" when the kernel prints none); errno: positive; insn: slot
-    index of the instruction being looked at, None before the walk; state: the verifier state then, None before the
+    message: the deciding log line without its newline ("" when the kernel prints none; for a missing capability words
+    of our own, which are not in the log); errno: positive; insn: slot index of the instruction being looked at, None
+    before the walk; state: the verifier state then, None before the
     walk; unsupported: True when it is this verifier, not the kernel, that doesn't know what to do.
     """
 

@@ -21,6 +21,7 @@ from verifier.attach_types import (
 )
 from verifier.backtrack import mark_chain_precision
 from verifier.env import Env
+from verifier.leaks import check_no_leak
 from verifier.reg_type import BASE_TYPE_MASK, PTR_TO_BTF_ID, SCALAR_VALUE, type_str
 from verifier.region import check_ptr_off_reg
 from verifier.rejection import EINVAL, Rejection
@@ -48,6 +49,7 @@ def check_return_code(env: Env, regno: int = 0) -> None:
     if (handler or not is_subprog) and void and (prog_type == "struct_ops" or lsm_hook):
         return
     reg = env.read(regno)
+    check_no_leak(env, regno, "as return value")
     if frame.in_async_callback:
         _check_range(env, frame.callback_ret_range, regno, where="At async callback return")
         return

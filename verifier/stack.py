@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Stack slots: spills of any size, fills, plain bytes, variable offsets. kernel/bpf/verifier.c check_stack_read,
-check_stack_write, check_stack_range_initialized and what they call (6.18, privileged: uninitialised stack may be
-read)."""
+check_stack_write, check_stack_range_initialized and what they call (6.18)."""
 
 from __future__ import annotations
 
@@ -11,6 +10,7 @@ from bpfvm.isa.word import U64_MAX, s64
 from verifier.backtrack import mark_chain_precision
 from verifier.dynptrs import destroy_dynptr
 from verifier.env import Env
+from verifier.leaks import is_secret
 from verifier.reg import NOT_INITIALIZED, RegState, const, unknown
 from verifier.reg_type import (
     BASE_TYPE_MASK,
@@ -102,7 +102,8 @@ def check_stack_access_within_bounds(
         low = num.smin + off
         high = num.smax + off + size
     errno = 0
-    if low < -MAX_STACK or low > -1:
+    lowest = -MAX_STACK if write or env.allow_uninit_stack else -8 * len(frame_of(env, reg).stack)
+    if low < lowest or low > -1:
         errno = EACCES
     elif high > 0:
         errno = EINVAL
@@ -127,6 +128,13 @@ def _spill(frame: Frame, spi: int, reg: RegState, size: int) -> None:
     kinds = frame.stack[spi].types
     rest = bytes([_mark_misc(kind) for kind in kinds[: 8 - size]])
     frame.stack[spi] = StackSlot(rest + bytes((STACK_SPILL,)) * size, reg)
+
+
+def _may_be_bypassed(slot: StackSlot, slot_no: int, size: int, reg: RegState | None) -> bool:
+    """A CPU that reads ahead of this store would see something else than a plain number, or this is a pointer."""
+    if reg is not None and reg.type & BASE_TYPE_MASK in SPILLABLE:
+        return True
+    return any(slot.types[(slot_no - i) & 7] not in (STACK_MISC, STACK_ZERO) for i in range(size))
 
 
 def _scrubbed(slot: StackSlot) -> bytes:
@@ -162,19 +170,25 @@ def _write_fixed_off(env: Env, frame: Frame, off: int, size: int, value_regno: i
     spi = slot_no >> 3
     cur = env.frame
     reg, is_st = _stored(env, value_regno)
+    slot = frame.stack[spi]
+    if not env.allow_ptr_leaks and size != 8 and slot.is_spilled() and slot.reg.type != SCALAR_VALUE:
+        env.reject(EACCES, "attempt to corrupt spilled pointer on stack")
+    if not env.bypass_spec and _may_be_bypassed(slot, slot_no, size, reg):
+        env.nospec_result[env.insn_idx] = 1
     destroy_dynptr(env, frame, spi)
     slot = frame.stack[spi]
     env.scratched_slots |= 1 << spi
     if size == 8 and env.liveness is not None:
         env.liveness.mark_write(frame.frameno, 1 << spi)
     aligned = not off & 7
-    if reg is not None and aligned and reg.type == SCALAR_VALUE:
+    spills_numbers = aligned and env.bpf_capable
+    if reg is not None and spills_numbers and reg.type == SCALAR_VALUE:
         if reg.num.umax >> (8 * size):
             _spill(frame, spi, reg.with_(id=0), size)
         else:
             reg = with_id_before_mov(env, value_regno)
             _spill(frame, spi, reg, size)
-    elif reg is None and aligned and is_st:
+    elif reg is None and spills_numbers and is_st:
         _spill(frame, spi, const(env.insns[env.insn_idx].imm), size)
     elif reg is not None and reg.type & BASE_TYPE_MASK in SPILLABLE:
         if size != 8:
@@ -211,6 +225,10 @@ def _write_var_off(env: Env, frame: Frame, ptr: RegState, off: int, size: int, v
         env.scratched_slots |= 1 << spi
         slot = frame.stack[spi]
         kind = slot.types[slot_no & 7]
+        if not env.allow_ptr_leaks and kind not in (STACK_MISC, STACK_ZERO):
+            text = f"spilled ptr in range of var-offset stack write; insn {env.insn_idx}, ptr off: {i}"
+            env.log.write(text)  # the kernel's has no newline
+            env.reject_quietly(EINVAL, text)
         if zero and kind == STACK_SPILL and slot.is_spilled_scalar() and is_null(slot.reg):
             zero_used = True
             continue
@@ -262,7 +280,8 @@ def _check_readable(env: Env, types: bytes, off: int, size: int, also: int = -1)
     slot_no = -off - 1
     for i in range(size):
         kind = types[(slot_no - i) & 7]
-        if kind not in (STACK_MISC, STACK_ZERO, STACK_INVALID, also):
+        readable = kind in (STACK_MISC, STACK_ZERO, also) or (kind == STACK_INVALID and env.allow_uninit_stack)
+        if not readable:
             env.reject(EACCES, f"invalid read from stack off {off}+{i} size {size}")
 
 
@@ -282,6 +301,8 @@ def _read_fixed_off(env: Env, frame: Frame, off: int, size: int, dst_regno: int)
                 return
         elif dst_regno >= 0:
             env.frame.regs[dst_regno] = slot.reg
+        elif is_secret(env, slot.reg):
+            env.reject(EACCES, f"leaking pointer from stack off {off}")
     else:
         _check_readable(env, types, off, size)
         if dst_regno >= 0:
@@ -340,6 +361,9 @@ def check_stack_range_initialized(
     check_stack_access_within_bounds(env, regno, off, size, write=clobber, helper=helper)
     num = reg.num
     known = not num.var_off.mask
+    if not known and not env.bypass_spec:
+        text = f"variable offset stack access prohibited for !root, var_off={num.var_off}"
+        env.reject(EACCES, f"R{regno}{how} {text}")
     low = s64((num.var_off.value + off) & U64_MAX) if known else num.smin + off
     high = (low if known else num.smax + off) + size
     if known and raw:
@@ -352,16 +376,18 @@ def check_stack_range_initialized(
         spi = slot_no >> 3
         slot = frame.stack[spi]
         kind = slot.types[slot_no & 7]
-        if kind in (STACK_ZERO, STACK_INVALID):
+        if kind == STACK_MISC:
+            pass
+        elif kind == STACK_ZERO or (kind == STACK_INVALID and env.allow_uninit_stack):
             if clobber:
                 kinds = bytearray(slot.types)
                 kinds[slot_no & 7] = STACK_MISC
                 frame.stack[spi] = StackSlot(bytes(kinds), slot.reg)
-        elif slot.is_spilled():
-            if clobber and kind != STACK_MISC:
+        elif slot.is_spilled() and not is_secret(env, slot.reg):
+            if clobber:
                 scrubbed = bytes([k if k == STACK_INVALID else STACK_MISC for k in slot.types])
                 frame.stack[spi] = StackSlot(scrubbed, unknown())
-        elif kind != STACK_MISC:
+        else:
             where = f"off {low}+{i - low}" if known else f"var_off {num.var_off}+{i - low}"
             env.reject(EACCES, f"invalid{how} read from stack R{regno} {where} size {size}")
         if env.liveness is not None:

@@ -24,10 +24,11 @@ ITER_STATES = ("<invalid>", "active", "drained")
 def state_text(env: Env, state: VerifierState, frameno: int, print_all: bool) -> str:
     """One state line with its leading space(s) and newline; without `print_all` only what the instruction touched."""
     frame = state.frames[frameno]
+    all_precise = not env.bpf_capable
     out = [f" frame{frameno}:"] if frameno else []
     for i, reg in enumerate(frame.regs):
         if reg.type != NOT_INIT and (print_all or env.scratched_regs >> i & 1):
-            out.append(f" R{i}={fmt_reg(reg, frameno)}")
+            out.append(f" R{i}={fmt_reg(reg, frameno, precise=all_precise)}")
     spi = -1
     while spi + 1 < len(frame.stack):
         spi += 1
@@ -39,7 +40,8 @@ def state_text(env: Env, state: VerifierState, frameno: int, print_all: bool) ->
             continue
         kind = types[7]
         if kind == STACK_SPILL:
-            text = "".join([SLOT_CHARS[t] for t in types[: types.index(STACK_SPILL)]]) + fmt_reg(slot.reg, frameno)
+            text = "".join([SLOT_CHARS[t] for t in types[: types.index(STACK_SPILL)]])
+            text += fmt_reg(slot.reg, frameno, precise=all_precise)
         elif kind == STACK_DYNPTR:
             spi += 1
             text = _dynptr_text(frame.stack[spi].reg)
@@ -93,6 +95,8 @@ def print_insn_state(env: Env, state: VerifierState) -> None:
 def insn_text(env: Env, i: int) -> str:
     """`(bf) r2 = r10`."""
     code = env.insns[i].code
+    if code == 0x18 and not env.allow_ptr_leaks and env.insns[i].src in (1, 2):
+        return f"({code:02x}) r{env.insns[i].dst} = 0x0"
     text = disasm(env.insns, i, call_name=env.call_name, imm64=_imm64(env, i))
     if env.ops[i] is None and code & 7 == 3 and text.startswith("BUG_"):
         return f"BUG_{code:02x}"

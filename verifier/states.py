@@ -166,6 +166,7 @@ class VerifierState:
         "may_goto_depth",
         "parent",
         "refs",
+        "speculative",
     )
 
     def __init__(self, frame: Frame, first_insn_idx: int) -> None:
@@ -178,6 +179,7 @@ class VerifierState:
         self.active_lock_id = 0
         self.active_lock_ptr: object = None
         self.in_sleepable = False
+        self.speculative = False
         self.branches = 1
         self.parent: VerifierState | None = None
         self.equal_state: VerifierState | None = None
@@ -202,6 +204,7 @@ class VerifierState:
         new.active_lock_id = self.active_lock_id
         new.active_lock_ptr = self.active_lock_ptr
         new.in_sleepable = self.in_sleepable
+        new.speculative = self.speculative
         new.branches = self.branches
         new.parent = self.parent
         new.equal_state = self.equal_state

@@ -11,6 +11,7 @@ from bpfvm.obj.model import Program, VerifiedProgram
 from verifier.attach import StructOpsTypes, check_attach
 from verifier.attach_types import effective, may_load
 from verifier.backtrack import back_steps
+from verifier.capabilities import ALL_CAPS, BPF_MAXINSNS, Capabilities, missing_for_map, missing_for_type
 from verifier.cfg import (
     add_subprogs,
     check_cfg,
@@ -28,7 +29,7 @@ from verifier.log import Log
 from verifier.object_calls import makes_object
 from verifier.profile import PROFILES, KernelProfile
 from verifier.pseudo_imm64 import resolve_imm64
-from verifier.rejection import E2BIG, EINVAL, Rejection
+from verifier.rejection import E2BIG, EINVAL, EPERM, Rejection
 from verifier.scc import compute_scc
 from verifier.statistics import COMPLEXITY_LIMIT_INSNS, note_rewrites, write_statistics
 from verifier.walk import check_function
@@ -37,13 +38,14 @@ from verifier.walk import check_function
 @dataclass(frozen=True, slots=True)
 class VerifierEnv:
     """What a program is verified against: the kernel's BTF, a kernel profile, the registered struct_ops types; and
-    the load flags BPF_F_STRICT_ALIGNMENT and BPF_F_TEST_STATE_FREQ."""
+    the load flags BPF_F_STRICT_ALIGNMENT and BPF_F_TEST_STATE_FREQ; and the capabilities of who loads it."""
 
     kernel_btf: Btf
     profile: KernelProfile = PROFILES["6.18"]
     struct_ops: StructOpsTypes | None = None
     strict_alignment: bool = False
     test_state_freq: bool = False
+    caps: Capabilities = ALL_CAPS
 
 
 def verify(program: Program, env: VerifierEnv, *, log_level: int = 1) -> VerifiedProgram:
@@ -64,10 +66,12 @@ def verify(program: Program, env: VerifierEnv, *, log_level: int = 1) -> Verifie
 
 def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Rejection | None, Env]:
     """The rejection as a value (None: accepted), and the run with its log and all it found out."""
-    run = Env(program, env.kernel_btf, env.profile, Log(log_level))
+    run = Env(program, env.kernel_btf, env.profile, Log(log_level), env.caps)
     run.strict_alignment = env.strict_alignment
-    run.test_state_freq = env.test_state_freq
-    rejection: Rejection | None = None
+    run.test_state_freq = env.test_state_freq and env.caps.bpf
+    rejection = may_ask(program, env.caps)
+    if rejection is not None:
+        return rejection, run
     if not may_load(program.prog_type, effective(program.prog_type, program.expected_attach_type)):
         return Rejection("", EINVAL), run
     try:
@@ -76,6 +80,19 @@ def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Reject
         rejection = found
     write_statistics(run, accepted=rejection is None)
     return rejection, run
+
+
+def may_ask(program: Program, caps: Capabilities) -> Rejection | None:
+    """Whoever has these capabilities may make the program's maps, and load a program of its size and type
+    (map_create, bpf_prog_load). The kernel writes no log here; the words are ours."""
+    for map_ in program.maps:
+        missing = missing_for_map(caps, map_.map_type)
+        if missing:
+            return Rejection(f"a map of type {map_.map_type} needs {missing}", EPERM)
+    if not caps.bpf and len(program.insns) > BPF_MAXINSNS:
+        return Rejection(f"more than {BPF_MAXINSNS} instructions need CAP_BPF", E2BIG)
+    missing = missing_for_type(caps, program.prog_type)
+    return Rejection(f"a program of type {program.prog_type} needs {missing}", EPERM) if missing else None
 
 
 def _phases(run: Env, types: StructOpsTypes | None) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import Op
 from verifier.env import Env
@@ -12,12 +14,15 @@ from verifier.insn_check import is_well_formed, refuse_reserved
 from verifier.prune import close_path, is_state_visited
 from verifier.reg import pointer
 from verifier.reg_type import PTR_TO_CTX
-from verifier.rejection import E2BIG
+from verifier.rejection import E2BIG, Rejection
+from verifier.sanitize import with_barrier
 from verifier.state_print import print_insn, print_insn_state, state_text
 from verifier.states import MAIN_CALLSITE, Frame, VerifierState
 from verifier.statistics import COMPLEXITY_LIMIT_INSNS
 from verifier.subprogs import main_is_reliable
 from verifier.transfer import EXIT, RETURNED, TRANSFER, Transfer
+
+SPECULATIVE: Final = " (speculative execution)"
 
 
 def check_function(env: Env, subprog: int) -> None:
@@ -53,6 +58,35 @@ def _transfer(insn: Insn, op: Op | None) -> Transfer | None:
     return TRANSFER[op.name] if op is not None and is_well_formed(insn, op) else None
 
 
+def _step(env: Env, transfer: Transfer | None, op: Op | None) -> int:
+    """The effect of the current instruction."""
+    i = env.insn_idx
+    insn, liveness = env.insns[i], env.liveness
+    if transfer is None or op is None:
+        refuse_reserved(env, insn, op)
+    if not env.is_store[i] or liveness is None:
+        return transfer(env, insn, op)
+    liveness.begin_insn()
+    following = transfer(env, insn, op)
+    liveness.commit_insn(i)
+    return following
+
+
+def _mispredicted(env: Env, transfer: Transfer | None, op: Op | None) -> int:
+    """The same on a path that only speculation takes: it ends at a barrier."""
+    i = env.insn_idx
+    if env.nospec[i]:
+        return EXIT
+    try:
+        following = _step(env, transfer, op)
+    except Rejection as found:
+        with_barrier(env, i, found)
+        if env.is_store[i] and env.liveness is not None:
+            env.liveness.commit_insn(i)
+        return EXIT
+    return EXIT if env.profile.barriers and env.nospec_result[i] else following
+
+
 def _walk(env: Env) -> None:
     program = [_transfer(insn, op) for insn, op in zip(env.insns, env.ops, strict=True)]
     prune_points, jmp_points, is_store = env.prune_points, env.jmp_points, env.is_store
@@ -78,22 +112,22 @@ def _walk(env: Env) -> None:
                 env.push_history()
             if level:
                 if level >= 2 and print_state:
-                    log.write(f"\nfrom {prev} to {i}:{state_text(env, state, len(state.frames) - 1, True)}")
+                    how = SPECULATIVE if state.speculative else ""
+                    log.write(f"\nfrom {prev} to {i}{how}:{state_text(env, state, len(state.frames) - 1, True)}")
                     print_state = False
                 if env.scratched_regs or env.scratched_slots:
                     print_insn_state(env, state)
                 print_insn(env)
             prev = i
-            seen[i] = 1
             transfer, op = program[i], ops[i]
-            if transfer is None or op is None:
-                refuse_reserved(env, insns[i], op)
-            if is_store[i]:
-                liveness.begin_insn()
-                following = transfer(env, insns[i], op)
-                liveness.commit_insn(i)
+            if state.speculative:
+                following = _mispredicted(env, transfer, op)
+            elif transfer is None or op is None or is_store[i]:
+                following = _step(env, transfer, op)
+                seen[i] = 1
             else:
                 following = transfer(env, insns[i], op)
+                seen[i] = 1
             if following >= 0:
                 env.insn_idx = following
                 continue
@@ -101,7 +135,8 @@ def _walk(env: Env) -> None:
                 print_state = True
                 continue
         elif level:
-            log.write(f"\nfrom {prev} to {i}: safe\n" if print_state else f"{i}: safe\n")
+            how = SPECULATIVE if state.speculative else ""
+            log.write(f"\nfrom {prev} to {i}{how}: safe\n" if print_state else f"{i}: safe\n")
         env.scratch_all()
         close_path(env)
         liveness.update()
