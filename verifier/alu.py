@@ -11,6 +11,7 @@ from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import Op
 from bpfvm.isa.word import S32_MAX, S32_MIN, S64_MAX, S64_MIN, U64_MAX, s64
 from verifier import cnum, scalar_alu, tnum
+from verifier.arena import arena_arithmetic
 from verifier.backtrack import mark_chain_precision
 from verifier.cnum import Bounds
 from verifier.env import Env
@@ -118,7 +119,8 @@ def _maybe_fork(env: Env, insn: Insn, name: str, dst: RegState) -> RegState:
 def _with_pointer(env: Env, insn: Insn, op: Op, dst: RegState, src: RegState, by_reg: bool) -> None:
     regs = env.frame.regs
     if PTR_TO_ARENA in (dst.type, src.type):
-        env.unsupported("arithmetic on an arena pointer")
+        regs[insn.dst] = arena_arithmetic(dst, src)
+        return
     if dst.type != SCALAR_VALUE and src.type != SCALAR_VALUE:
         if op.name == "sub" and env.allow_ptr_leaks:
             regs[insn.dst] = unknown()
@@ -243,7 +245,7 @@ def check_unary(env: Env, insn: Insn, op: Op) -> int:
     dst = env.read(insn.dst)
     check_no_part(env, insn.dst, "pointer arithmetic prohibited")
     env.may_write(insn.dst)
-    if dst.type != SCALAR_VALUE:
+    if dst.type != SCALAR_VALUE or not env.profile.unary_known:
         env.frame.regs[insn.dst] = unknown()
     else:
         bits = const(0 if op.name == "neg" else insn.imm)

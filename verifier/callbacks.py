@@ -24,17 +24,19 @@ FOR_EACH_MAPS: Final = frozenset(
 MAX_CALL_FRAMES: Final = 8
 
 
-def push_callback(env: Env, insn: Insn, subprog: int, args: list[RegState]) -> None:
+def push_callback(env: Env, insn: Insn, subprog: int, args: list[RegState], ctx: tuple[int, int] = (0, 0)) -> None:
     """Queue a path through the callback, with these r1..r5; the current path goes on as if it were not called
-    (again)."""
+    (again). ctx: (register of the callee, register of the caller it is a copy of)."""
     del insn
     env.subprogs[subprog].is_cb = True
     start = env.subprogs[subprog].start
     state = push_path(env, start, env.insn_idx)
     if len(state.frames) >= MAX_CALL_FRAMES:
         env.reject(E2BIG, f"the call stack of {len(state.frames) + 1} frames is too deep")
-    callee = Frame(env.insn_idx, len(state.frames), subprog)
+    callee = Frame(env.insn_idx, len(state.frames), subprog, env.read_marks)
     callee.regs[1 : 1 + len(args)] = args
+    if callee.marks is not None and ctx[0]:
+        callee.marks.take(ctx[0], env.marks().regs[ctx[1]])
     callee.in_callback = True
     callee.callback_ret_range = (0, 1)
     state.frames.append(callee)
@@ -50,7 +52,7 @@ def check_loop(env: Env, insn: Insn, subprog: int) -> None:
     mark_chain_precision(env, 1)
     regs, frame = env.frame.regs, env.frame
     if frame.callback_depth < regs[1].num.umax:
-        push_callback(env, insn, subprog, [unknown(), regs[3], *[NOT_INITIALIZED] * 3])
+        push_callback(env, insn, subprog, [unknown(), regs[3], *[NOT_INITIALIZED] * 3], (2, 3))
         return
     frame.callback_depth = 0
     if env.log.level >= 2:
@@ -84,11 +86,11 @@ def check_for_each(env: Env, insn: Insn, meta: CallMeta) -> None:
         env.frame.regs[3],
         NOT_INITIALIZED,
     ]
-    push_callback(env, insn, meta.subprogno, args)
+    push_callback(env, insn, meta.subprogno, args, (4, 3))
 
 
 def check_find_vma(env: Env, insn: Insn, meta: CallMeta) -> None:
     """bpf_find_vma(): the callback gets the task, the memory area and the context."""
     regs, btf = env.frame.regs, env.kernel_btf
     area = pointer(PTR_TO_BTF_ID, ptr=Pointee(btf=btf, btf_id=btf.find("vm_area_struct", t.Struct)))
-    push_callback(env, insn, meta.subprogno, [regs[1], area, regs[4], NOT_INITIALIZED, NOT_INITIALIZED])
+    push_callback(env, insn, meta.subprogno, [regs[1], area, regs[4], NOT_INITIALIZED, NOT_INITIALIZED], (3, 4))

@@ -106,7 +106,7 @@ def _drain(env: Env, meta: CallMeta) -> None:
     """bpf_user_ringbuf_drain(): the callback gets a dynptr of the kernel's, and the context."""
     regs = env.frame.regs
     args = [dynptr_reg(LOCAL, env.new_id()), regs[3], *[NOT_INITIALIZED] * 3]
-    push_callback(env, env.insns[env.insn_idx], meta.subprogno, args)
+    push_callback(env, env.insns[env.insn_idx], meta.subprogno, args, (2, 3))
 
 
 HELPERS_WITH_DYNPTRS: Final[dict[str, Callable[[Env, CallMeta], None]]] = {

@@ -17,6 +17,7 @@ from bpfvm.obj.model import LineInfo, MapSpec, Program
 from verifier.capabilities import ALL_CAPS, Capabilities
 from verifier.fastcall import Fastcalls
 from verifier.log import Log
+from verifier.read_marks import WRITTEN, Marks, note_read
 from verifier.reg import NOT_INITIALIZED, RegState, unknown
 from verifier.reg_type import NOT_INIT
 from verifier.rejection import EACCES, EINVAL, Rejection
@@ -134,6 +135,7 @@ class Env:
         self.bypass_spec = caps.bypass_spec
         self.strict_alignment = False
         self.test_state_freq = False
+        self.read_marks = profile.read_marks
 
         count = len(program.insns)
         self.prune_points = bytearray(count + 1)
@@ -154,6 +156,7 @@ class Env:
         self.subprogs: list[Subprog] = []
         self.subprog_at: dict[int, int] = {}
         self.exception_callback = 0
+        self.arena: MapSpec | None = None
         self.postorder: list[int] = []
         self.successors: list[tuple[int, ...]] = []
         self.is_store = bytearray(count + 1)
@@ -178,7 +181,7 @@ class Env:
         self.denied_helpers = profile.denied_helpers(caps)
         self.btf_store: Callable[[str, int, int], tuple[int, str] | None] | None = None
 
-        self.state: VerifierState = VerifierState(Frame(0, 0, 0), 0)
+        self.state: VerifierState = VerifierState(Frame(0, 0, 0, self.read_marks), 0)
         self.frame: Frame = self.state.frames[0]
         self.insn_idx = 0
         self.prev_insn_idx = -1
@@ -203,6 +206,7 @@ class Env:
         self.backedge_count = 0
         self.backedges_open = False
         self.max_states_per_insn = 0
+        self.longest_mark_walk = 0
         self.reached_no_kfunc = False
 
         self.scratched_regs = 0
@@ -243,7 +247,32 @@ class Env:
         reg = self.frame.regs[regno]
         if reg.type == NOT_INIT:
             self.reject(EACCES, f"R{regno} !read_ok")
+        if self.read_marks:
+            self.note_read(regno)
         return reg
+
+    def note_read(self, regno: int) -> None:
+        """Up to 6.16: where the register came from, it was read."""
+        if regno < REG_FP:
+            self.longest_mark_walk = max(self.longest_mark_walk, note_read(self.marks().regs[regno]))
+
+    def note_slots(self, frameno: int, mask: int, *, written: bool) -> None:
+        """The same for stack slots that are read or written as a whole."""
+        marks = self.state.frames[frameno].marks
+        assert marks is not None
+        for spi in range(mask.bit_length()):
+            if not mask >> spi & 1:
+                continue
+            if written:
+                marks.slot(spi).live |= WRITTEN
+            else:
+                self.longest_mark_walk = max(self.longest_mark_walk, note_read(marks.slot(spi)))
+
+    def marks(self) -> Marks:
+        """Those of the current frame."""
+        marks = self.frame.marks
+        assert marks is not None
+        return marks
 
     def may_write(self, regno: int) -> None:
         """The register is about to be written (DST_OP_NO_MARK)."""
@@ -252,6 +281,8 @@ class Env:
                 self.reject(EINVAL, f"R{regno} is invalid")
             self.reject(EACCES, "frame pointer is read only")
         self.scratched_regs |= 1 << regno
+        if self.read_marks:
+            self.marks().regs[regno].live |= WRITTEN
 
     def write_unknown(self, regno: int) -> None:
         """The register gets a value of which nothing is known (DST_OP)."""
@@ -267,6 +298,9 @@ class Env:
         """r0..r5 after a call."""
         self.frame.regs[0:6] = [NOT_INITIALIZED] * 6
         self.scratched_regs |= 0x3F
+        if self.read_marks:
+            for mark in self.marks().regs[0:6]:
+                mark.live |= WRITTEN
 
     # --- scratched = to be shown after the instruction ------------------------------------------------------------
     def scratch_slot(self, spi: int) -> None:

@@ -36,6 +36,7 @@ from verifier.states import (
     VerifierState,
 )
 
+ALL_REGS: Final = 0x3FF
 NOT_EXACT: Final = 0
 EXACT: Final = 1
 RANGE_WITHIN: Final = 2
@@ -154,7 +155,10 @@ def _as_scalar(slot: StackSlot, unwritten: tuple[int, ...]) -> RegState | None:
 def stacksafe(old: Frame, cur: Frame, ids: IdMap, exact: int, allow_uninit: bool = True) -> bool:
     """The same for all stack slots of a frame. allow_uninit: stack may be read before it is written."""
     unwritten = (STACK_MISC, STACK_INVALID) if allow_uninit else (STACK_MISC,)
+    marks = old.marks if exact == NOT_EXACT else None
     for spi, slot in enumerate(old.stack):
+        if marks is not None and not marks.was_read(spi):
+            continue
         other = cur.stack[spi] if spi < len(cur.stack) else None
         if slot is other and not any(slot.types):
             continue
@@ -233,7 +237,11 @@ def states_equal(env: Env, old: VerifierState, cur: VerifierState, exact: int) -
         b = cur.frames[frameno]
         if a.callsite != b.callsite or a.callback_depth > b.callback_depth:
             return False
-        live = env.live_regs[old.frame_insn_idx(frameno)]
+        marks = a.marks
+        if marks is None:
+            live = env.live_regs[old.frame_insn_idx(frameno)]
+        else:
+            live = marks.read_regs() if exact == NOT_EXACT else ALL_REGS
         aregs, bregs = a.regs, b.regs
         for i in LIVE_LISTS[live]:
             if not regsafe(aregs[i], bregs[i], ids, exact):

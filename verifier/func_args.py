@@ -189,6 +189,8 @@ def entry_registers(env: Env, index: int) -> None:
         elif arg.kind == "object":
             pointee = Pointee(btf=env.kernel_btf, btf_id=arg.btf_id)
             regs[i] = pointer(PTR_TO_BTF_ID | arg.flags, id=env.new_id(), ptr=pointee)
+        elif arg.kind == "arena":
+            regs[i] = pointer(PTR_TO_ARENA)
         else:
             regs[i] = unknown()
 

@@ -214,7 +214,10 @@ def check_arg(env: Env, arg: int, proto: HelperProto, meta: CallMeta, helper: st
             if kind.flags:
                 env.reject(EINVAL, "invalid arg_type for sockmap/sockhash")
             kind = SOCKMAP_VALUE
-    if not is_null(reg) or not kind.flags & PTR_MAYBE_NULL:
+    if is_null(reg) and kind.flags & PTR_MAYBE_NULL:
+        if env.profile.precise_nulls:
+            mark_chain_precision(env, regno)
+    else:
         check_reg_type(env, regno, kind, meta, helper)
         # what a dynptr on the stack holds is released, not the stack pointer
         release = kind.flags & OBJ_RELEASE and not (name == "PTR_TO_DYNPTR" and reg.type == PTR_TO_STACK)

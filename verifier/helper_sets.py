@@ -153,9 +153,10 @@ def helpers_6_18() -> dict[str, frozenset[str]]:
 
 
 def helpers_6_12() -> dict[str, frozenset[str]]:
-    """Program type → helpers; what 6.16 gave to all is for tracing programs, and a part of it for some others."""
+    """Program type → helpers; what 6.16 gave to all is for tracing programs, and a part of it for some others. The
+    kernel is not locked down, as the running one is: bpf_probe_write_user() is there."""
     own: dict[str, frozenset[str]] = {
-        **dict.fromkeys(TRACING_TYPES, MOVED),
+        **dict.fromkeys(TRACING_TYPES, MOVED | {"probe_write_user"}),
         **dict.fromkeys(_CGROUP_TYPES, _CGROUP_6_12 | {"current_task_under_cgroup"}),
         **dict.fromkeys(
             ("sched_cls", "sched_act", "lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local"),

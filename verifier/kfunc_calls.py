@@ -69,13 +69,13 @@ PREEMPT_OFF, PREEMPT_ON = "bpf_preempt_disable", "bpf_preempt_enable"
 OPAQUE: Final = frozenset(
     [
         "bpf_refcount",
-        "bpf_map",
     ]
 )
 """Argument types that need rules of their own, which this verifier doesn't have yet."""
 DYNPTR: Final = "bpf_dynptr"
 SPECIAL_STRUCTS: Final = ROOTS | NODES | {WQ, TASK_WORK, RES_SPIN_LOCK}
-ALWAYS_TRUSTED: Final = frozenset((*SOCK_STRUCTS, CONST_PTR_TO_MAP))
+STRUCT_OF: Final = {**SOCK_STRUCTS, CONST_PTR_TO_MAP: "bpf_map"}
+"""Register types that stand for an object of the kernel, which is always there (reg2btf_ids)."""
 
 
 def _check_str(env: Env, call: KfuncCall, i: int, reg: RegState) -> None:
@@ -135,6 +135,9 @@ def check_call_kfunc(env: Env, insn: Insn, op: Op) -> int:
         check_throw(env)
     if meta.name == "bpf_rdonly_cast":
         meta = replace(meta, cast_to=s32(env.frame.regs[2].num.var_off.value & U32_MAX))
+    if env.read_marks:
+        for regno in range(1, len(meta.proto.params) + 1):
+            env.note_read(regno)
     env.clear_caller_saved()
     _result(env, meta, call)
     if meta.name == THROW:
@@ -216,7 +219,7 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
         env.unsupported(f"argument {i} of kernel function {meta.name} ({target.name or target.kind_name})")
     if _special_arg(env, call, param, target, i):
         return 0
-    if reg.type & BASE_TYPE_MASK == PTR_TO_BTF_ID or reg.type in SOCK_STRUCTS:
+    if reg.type & BASE_TYPE_MASK == PTR_TO_BTF_ID or reg.type in STRUCT_OF:
         _object_arg(env, meta, i, target_id, target)
         return 0
     if isinstance(target, t.FuncProto):
@@ -247,12 +250,15 @@ def _special_arg(env: Env, call: KfuncCall, param: t.Param, target: t.BtfType, i
     release = meta.has("RELEASE") and bool(reg.ref_obj_id)
     rule = next((rule for end, rule in RULES_BY_NAME.items() if param.name.endswith(end)), None)
     if rule is not None:
-        if rule is check_map_arg and reg.ptr.map is None:
+        if rule is check_map_arg and reg.ptr.map is None and reg.type & BASE_TYPE_MASK != PTR_TO_BTF_ID:
             env.reject(EINVAL, f"pointer in R{i + 1} isn't map pointer")
         if rule is not check_refcounted_arg and rule is not _check_str:
             _check_trust(env, meta, reg, i + 1)
         check_arg_off(env, reg, i + 1, release=release)
         rule(env, call, i, reg)
+        if rule is check_map_arg:
+            map_id = env.kernel_btf.find("bpf_map", t.Struct)
+            _object_arg(env, meta, i, map_id, env.kernel_btf.type(map_id))
         return True
     if not isinstance(target, t.Struct) or target.name not in SPECIAL_STRUCTS:
         return False
@@ -271,7 +277,7 @@ def _special_arg(env: Env, call: KfuncCall, param: t.Param, target: t.BtfType, i
 
 def _check_trust(env: Env, meta: KfuncMeta, reg: RegState, regno: int) -> None:
     """The object lives for certain, if the kfunc asks for that."""
-    if not (_wants_trust(env, meta) or meta.has("RCU")) or is_trusted(reg) or reg.type in ALWAYS_TRUSTED:
+    if not (_wants_trust(env, meta) or meta.has("RCU")) or is_trusted(reg) or reg.type in STRUCT_OF:
         return
     if not meta.has("RCU"):
         env.reject(EINVAL, f"R{regno} must be referenced or trusted")
@@ -338,8 +344,8 @@ def _object_arg(env: Env, meta: KfuncMeta, i: int, target_id: int, target: t.Btf
         env.reject(EINVAL, f"expected {type_str(trusted)} or socket")
     strict = meta.has("RELEASE") and bool(reg.ref_obj_id)
     have_btf, have_id = reg.ptr.btf or env.kernel_btf, reg.ptr.btf_id
-    if reg.type in SOCK_STRUCTS:
-        have_id = have_btf.find(SOCK_STRUCTS[reg.type], t.Struct)
+    if reg.type in STRUCT_OF:
+        have_id = have_btf.find(STRUCT_OF[reg.type], t.Struct)
     have = have_btf.type(have_id)
     if not strict:
         strict = _no_cast_alias(have.name, target.name)

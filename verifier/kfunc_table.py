@@ -208,6 +208,9 @@ bpf_xdp_metadata_rx_hash
 bpf_xdp_metadata_rx_vlan_tag
 css_rstat_updated
 css_rstat_flush SLEEPABLE
+bpf_arena_alloc_pages TRUSTED_ARGS SLEEPABLE
+bpf_arena_free_pages TRUSTED_ARGS SLEEPABLE
+bpf_arena_reserve_pages TRUSTED_ARGS SLEEPABLE
 bpf_map_sum_elem_count TRUSTED_ARGS
 bpf_iter_num_new ITER_NEW
 bpf_iter_num_next ITER_NEXT RET_NULL

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Which stack slots may still be read: kernel/bpf/liveness.c (6.18).
+"""Which stack slots may still be read: kernel/bpf/liveness.c (6.18). Kernels before it: read_marks.py.
 
 For every function instance (a function, seen from one chain of call sites) it is remembered which slots of which
 frames each instruction read or certainly wrote on any path so far; a fixed point over the control flow then says
@@ -101,6 +101,9 @@ class Liveness:
     # --- marks ------------------------------------------------------------
     def mark_read(self, env: Env, frame: int, insn: int, mask: int) -> None:
         """The instruction read stack slots of a frame."""
+        if env.read_marks:
+            env.note_slots(frame, mask, written=False)
+            return
         self._read(self._current(), frame, insn, mask)
 
     def _read(self, instance: Instance, frame: int, insn: int, mask: int) -> None:
@@ -114,11 +117,16 @@ class Liveness:
 
     def begin_insn(self) -> None:
         """A new instruction that may write to the stack starts."""
+        if self._env.read_marks:
+            return
         self._current()
         self.writes = [0] * 8
 
     def mark_write(self, frame: int, mask: int) -> None:
         """The current instruction wrote whole slots of a frame."""
+        if self._env.read_marks:
+            self._env.note_slots(frame, mask, written=True)
+            return
         self.writes[frame] |= mask
 
     def commit_insn(self, insn: int) -> None:
@@ -148,6 +156,8 @@ class Liveness:
     def update(self) -> None:
         """A path ended: bring all instances on the current chain up to date, callers after callees."""
         self.cur = None
+        if self._env.read_marks:
+            return
         state = self._env.state
         for frameno in range(len(state.frames) - 1, -1, -1):
             instance = self.instance(self.chain_of(state, frameno))

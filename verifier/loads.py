@@ -37,6 +37,8 @@ EXIT: Final = -1
 RETURNED: Final = -2
 _ONE_KIND: Final = frozenset((PTR_TO_CTX, *SOCK_TYPES, PTR_TO_BTF_ID, PTR_TO_ARENA))
 """Pointers for which an instruction is rewritten, so that it can't serve two kinds."""
+NOT_IN_ARENA: Final = (0x41, 0x51, 0xA1)
+"""Atomic or, and, xor that fetch: the x86 JIT makes a loop of them, in which no fault is handled."""
 _TRUST_MIX: Final = (PTR_TO_MEM, PTR_TO_BTF_ID)
 
 
@@ -82,7 +84,8 @@ def check_store_imm(env: Env, insn: Insn, op: Op) -> int:
 
 def _check_atomic_target(env: Env, regno: int, what: str) -> None:
     type_ = env.frame.regs[regno].type
-    bad = type_ in (PTR_TO_CTX, PTR_TO_FLOW_KEYS) or is_pkt_pointer(type_) or type_ in SOCK_TYPES
+    bad = type_ == PTR_TO_ARENA and env.insns[env.insn_idx].imm in NOT_IN_ARENA
+    bad |= type_ in (PTR_TO_CTX, PTR_TO_FLOW_KEYS) or is_pkt_pointer(type_) or type_ in SOCK_TYPES
     if bad:
         env.reject(EACCES, f"BPF_ATOMIC {what} R{regno} {type_str(type_)} is not allowed")
 

@@ -20,6 +20,7 @@ from verifier.reg_type import (
     CONST_PTR_TO_MAP,
     MEM_RDONLY,
     PTR_MAYBE_NULL,
+    PTR_TO_ARENA,
     PTR_TO_BTF_ID,
     PTR_TO_BUF,
     PTR_TO_CTX,
@@ -66,7 +67,7 @@ def check_ptr_alignment(env: Env, reg: RegState, off: int, size: int, strict_onc
     """The access is aligned, where that is asked for (always on the stack)."""
     type_ = reg.type
     strict = env.strict_alignment or strict_once or type_ == PTR_TO_STACK
-    if not strict or size == 1:
+    if not strict or size == 1 or type_ == PTR_TO_ARENA:
         return
     if type_ in (PTR_TO_PACKET, PTR_TO_PACKET_META):
         total = tnum.add(reg.num.var_off, tnum.const(NET_IP_ALIGN + reg.off + off))
@@ -187,6 +188,8 @@ def _rarer(env: Env, regno: int, off: int, size: int, write: bool, value_regno: 
         if read_only and write:
             env.reject(EACCES, f"R{regno} cannot write into {type_str(type_)}")
         check_buffer_access(env, "rdonly" if read_only else "rdwr", regno, off, size)
+    elif type_ == PTR_TO_ARENA:
+        pass  # any address will do
     elif type_ == PTR_TO_FLOW_KEYS:
         if write:
             check_no_leak(env, value_regno, "into flow keys")

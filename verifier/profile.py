@@ -44,22 +44,33 @@ class SafeFields:
 
 @dataclass(frozen=True, slots=True)
 class KernelProfile:
-    """One kernel. helpers: names per program type; kfuncs: name → flags; null_elision: array lookups with a
-    constant key in range are not NULL; indirect_stack_texts: the stack memory of helpers is always taken as
-    written, and has texts of its own (up to 6.14); untrusted_mem: a loaded pointer to something that is not a
-    struct may be followed (since 6.17); may_goto_nowhere: a may_goto may lead to the next instruction;
+    """One kernel.
+
+    helpers: names per program type; kfuncs: name → flags;
+    null_elision: array lookups with a constant key in range are not NULL;
+    indirect_stack_texts: the stack memory of helpers is always taken as written, and has texts of its own (up to 6.14);
+    untrusted_mem: a loaded pointer to something that is not a struct may be followed (since 6.17);
+    may_goto_nowhere: a may_goto may lead to the next instruction;
     graph_walks: lists and trees can be looked through, resilient locks exist (since 6.15, 6.16);
-    error_injection: the kernel is built with CONFIG_FUNCTION_ERROR_INJECTION; old_tracepoint_args: which tracepoint
-    arguments may be NULL is taken from 6.12; tail_call_forks: a tail call has two outcomes;
+    error_injection: the kernel is built with CONFIG_FUNCTION_ERROR_INJECTION;
+    old_tracepoint_args: which tracepoint arguments may be NULL is taken from 6.12;
+    tail_call_forks: a tail call has two outcomes;
     kfunc_trust: every kfunc wants objects that are trusted, or RCU-protected if it says so;
-    old_texts: refusals that were worded otherwise up to 6.12, in the order of 6.12; may_goto_bytes: stack that the
-    kernel adds to a function for its may_goto;
+    targets_break_fastcalls: spills around an inlined call stay if a jump leads in between (6.12.y);
+    signed_arena_loads: the JIT has sign-extending loads from arenas (since 6.18);
+    precise_nulls: that a pointer argument is NULL is relied upon (6.12.y);
+    unary_known: the negation or byte swap of a known number is known (since 6.17);
+    read_marks: what is live is found by walking, and the log shows it (up to 6.16, see read_marks.py);
+    old_texts: refusals that were worded otherwise up to 6.12, in the order of 6.12;
+    may_goto_bytes: stack that the kernel adds to a function for its may_goto;
     rcu_protected_calls: kfuncs that want RCU protection want it at the call (since 6.18), not only later for the
-    iterator they make; targets_break_fastcalls: spills around an inlined call stay if a jump leads in between (6.12.y);
-    cpus: possible CPUs, the bound of bpf_get_smp_processor_id(); need_bpf, need_perfmon: helpers that are offered only
-    to who has the capability; barriers: what may not be speculated on gets a barrier in front, where earlier kernels
-    refuse the program (since 6.16); swapped_alu_texts: a number moved by a pointer is named where the pointer is in
-    refusals, and the other way round."""
+    iterator they make;
+    need_bpf, need_perfmon: helpers that are offered only to who has the capability;
+    barriers: what may not be speculated on gets a barrier in front, where earlier kernels refuse the program (since
+    6.16);
+    swapped_alu_texts: a number moved by a pointer is named where the pointer is in refusals, and the other way round;
+    cpus: possible CPUs, the bound of bpf_get_smp_processor_id().
+    """
 
     name: str
     helpers: Mapping[str, frozenset[str]]
@@ -74,6 +85,10 @@ class KernelProfile:
     error_injection: bool = False
     old_tracepoint_args: bool = False
     tail_call_forks: bool = True
+    signed_arena_loads: bool = True
+    precise_nulls: bool = False
+    unary_known: bool = True
+    read_marks: bool = False
     old_texts: bool = False
     may_goto_bytes: int = 16
     targets_break_fastcalls: bool = False
@@ -167,6 +182,10 @@ PROFILES: Final[dict[str, KernelProfile]] = {
         graph_walks=False,
         old_tracepoint_args=True,
         tail_call_forks=False,
+        signed_arena_loads=False,
+        precise_nulls=True,
+        unary_known=False,
+        read_marks=True,
         old_texts=True,
         may_goto_bytes=8,
         targets_break_fastcalls=True,

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from bpfvm.isa.word import umod64
-from verifier import scc
+from verifier import read_marks, scc
 from verifier.backtrack import Backtrack, force_all_precise, forget_precision, walk_back
 from verifier.env import Env, StateEntry
 from verifier.equal import EXACT, NOT_EXACT, RANGE_WITHIN, states_equal
+from verifier.loop_entries import enter_loop, in_open_loop, loop_entry
 from verifier.reg import NOT_INITIALIZED
 from verifier.reg_type import SCALAR_VALUE
 from verifier.rejection import EINVAL
@@ -37,6 +38,9 @@ def bucket(env: Env, insn: int) -> list[StateEntry]:
 
 def _clean(env: Env, state: VerifierState) -> None:
     """Forget what can't be read any more."""
+    if env.read_marks:
+        _clean_unread(state)
+        return
     liveness = env.liveness
     assert liveness is not None
     liveness.ask_about(state)
@@ -51,12 +55,33 @@ def _clean(env: Env, state: VerifierState) -> None:
                 frame.stack[spi] = EMPTY_SLOT
 
 
+def _clean_unread(state: VerifierState) -> None:
+    """The same up to 6.16: what no path from here read."""
+    state.cleaned = True
+    for frame in state.frames:
+        marks = frame.marks
+        assert marks is not None
+        for i, mark in enumerate(marks.regs):
+            if not mark.live & read_marks.READ:
+                frame.regs[i] = NOT_INITIALIZED
+            mark.live |= read_marks.DONE
+        for spi in range(len(frame.stack)):
+            if not marks.was_read(spi):
+                frame.stack[spi] = EMPTY_SLOT
+            marks.slot(spi).live |= read_marks.DONE
+
+
+def _in_open_loop(env: Env, state: VerifierState) -> bool:
+    """The state is part of a loop that is still being walked: its marks are not complete."""
+    return in_open_loop(state) if env.read_marks else scc.incomplete(env, state)
+
+
 def _clean_live_states(env: Env, entries: list[StateEntry], insn: int) -> None:
     for entry in entries:
         state = entry.state
         if state.branches or state.insn_idx != insn or state.cleaned:
             continue
-        if same_callsites(state, env.state) and not scc.incomplete(env, state):
+        if same_callsites(state, env.state) and not _in_open_loop(env, state):
             _clean(env, state)
 
 
@@ -66,14 +91,15 @@ def propagate_precision(env: Env, old: VerifierState, cur: VerifierState) -> boo
     verbose = env.log.level >= 2
     for frameno in range(len(old.frames) - 1, -1, -1):
         frame = old.frames[frameno]
+        marks = frame.marks
         names = []
         for i in range(10):
             reg = frame.regs[i]
-            if reg.precise and reg.type == SCALAR_VALUE:
+            if reg.precise and reg.type == SCALAR_VALUE and (marks is None or marks.regs[i].live & read_marks.READ):
                 bt.regs[frameno] |= 1 << i
                 names.append(f"r{i}")
         for spi, slot in enumerate(frame.stack):
-            if slot.reg.precise and slot.is_spilled_scalar():
+            if slot.reg.precise and slot.is_spilled_scalar() and (marks is None or marks.was_read(spi)):
                 bt.slots[frameno] |= 1 << spi
                 names.append(f"fp{-(spi + 1) * 8}")
         if verbose and names:
@@ -160,7 +186,7 @@ def is_state_visited(env: Env, insn: int) -> bool:
             if not hit and not force and since_jump < 20 and since_insn < 100:
                 add = False
         else:
-            loop = scc.incomplete(env, old)
+            loop = _in_open_loop(env, old)
             hit = states_equal(env, old, cur, RANGE_WITHIN if loop else NOT_EXACT)
         if hit:
             _hit(env, entry, insn, loop)
@@ -170,14 +196,21 @@ def is_state_visited(env: Env, insn: int) -> bool:
         n = 64 if env.force_checkpoints[insn] and old.branches > 0 else 3
         if entry.misses > entry.hits * n + n:
             entries.remove(entry)
-            env.explored_count -= 1
-            if old.branches or scc.incomplete(env, old):
-                env.free_count += 1
-                env.parked.append(old)
+            _evict(env, old)
     env.max_states_per_insn = max(env.max_states_per_insn, count)
     if add and (env.bpf_capable or count <= COMPLEXITY_LIMIT_STATES):
         _remember(env, entries, insn)
     return False
+
+
+def _evict(env: Env, old: VerifierState) -> None:
+    """The state is no longer compared with; it is kept while something may still refer to it."""
+    env.explored_count -= 1
+    if env.read_marks:
+        env.peak_states -= old.cleaned and not old.used_as_loop_entry
+    elif old.branches or scc.incomplete(env, old):
+        env.free_count += 1
+        env.parked.append(old)
 
 
 def _loops(env: Env, old: VerifierState) -> bool:
@@ -194,10 +227,14 @@ def _loops(env: Env, old: VerifierState) -> bool:
 def _hit(env: Env, entry: StateEntry, insn: int, loop: bool) -> None:
     cur = env.state
     entry.hits += 1
+    if env.read_marks:
+        if loop:
+            enter_loop(cur, entry.state if entry.state.branches else loop_entry(entry.state) or entry.state)
+        env.longest_mark_walk = max(env.longest_mark_walk, read_marks.propagate(entry.state, cur))
     if env.jmp_points[insn]:
         env.push_history()
     propagate_precision(env, entry.state, cur)
-    if loop:
+    if loop and not env.read_marks:
         edge = cur.copy()
         edge.equal_state = entry.state
         edge.insn_idx = insn
@@ -208,13 +245,19 @@ def _remember(env: Env, entries: list[StateEntry], insn: int) -> None:
     cur = env.state
     env.total_states += 1
     env.explored_count += 1
-    scc.update_peak(env)
+    if env.read_marks:
+        env.peak_states += 1
+    else:
+        scc.update_peak(env)
     env.prev_jmps_processed = env.jmps_processed
     env.prev_insn_processed = env.insn_processed
     forget_precision(cur)
     new = cur.copy()
     new.insn_idx = insn
-    scc.enter(env, new)
+    if env.read_marks:
+        read_marks.link(cur, new)
+    else:
+        scc.enter(env, new)
     cur.parent = new
     cur.first_insn_idx = insn
     cur.dfs_depth = new.dfs_depth + 1
@@ -227,8 +270,13 @@ def close_path(env: Env) -> None:
     state: VerifierState | None = env.state
     while state is not None:
         state.branches -= 1
+        if env.read_marks and not state.branches and state.parent is not None and state.loop_entry is not None:
+            enter_loop(state.parent, state.loop_entry)
         if state.branches:
             return
+        if env.read_marks:
+            state = state.parent
+            continue
         scc.leave(env, state, propagate_precision, force_all_precise)
         if env.parked and state in env.parked and not scc.incomplete(env, state):
             env.parked.remove(state)

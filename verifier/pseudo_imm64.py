@@ -10,6 +10,7 @@ from bpfvm.btf import types as t
 from bpfvm.errors import BadInput
 from bpfvm.isa.insn import Insn
 from bpfvm.obj.model import MapSpec
+from verifier.arena import arena_address, note_arena
 from verifier.env import Env
 from verifier.insn_check import check_opcode
 from verifier.kptr import check_map_kptrs
@@ -128,7 +129,11 @@ def _resolve(env: Env, i: int, insn: Insn, high: Insn, used: list[MapSpec]) -> N
             env.reject(EBUSY, "only one cgroup storage of each type is allowed")
         used.append(map_)
     shown = FAKE_MAPS + (insn.imm << 12)
-    if insn.src == 2:
+    if insn.src == 2 and map_.map_type == "arena":
+        off = high.imm & 0xFFFFFFFF
+        env.imm64_regs[i] = arena_address(env, map_, off)
+        shown = map_.map_extra + off
+    elif insn.src == 2:
         off = high.imm & 0xFFFFFFFF
         _check_direct_value(env, map_, off)
         env.imm64_regs[i] = pointer(PTR_TO_MAP_VALUE, off=off, ptr=Pointee(map=map_))
@@ -163,7 +168,9 @@ def _check_compat(env: Env, map_: MapSpec) -> None:
         env.reject(EINVAL, "bpf_struct_ops map cannot be used in prog")
     if env.program.sleepable and map_.map_type not in SLEEPABLE_MAPS:
         env.reject(EINVAL, "Sleepable programs can only use array, hash, ringbuf and local storage maps")
-    if map_.map_type not in MODELLED_MAPS:
+    if map_.map_type == "arena":
+        note_arena(env, map_)
+    elif map_.map_type not in MODELLED_MAPS:
         env.unsupported(f"map type {map_.map_type}")
 
 

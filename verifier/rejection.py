@@ -19,6 +19,7 @@ EFAULT: Final = 14
 EBUSY: Final = 16
 EEXIST: Final = 17
 EINVAL: Final = 22
+ERANGE: Final = 34
 EOPNOTSUPP: Final = 95
 EPROTO: Final = 71
 ENOTSUPP: Final = 524

@@ -17,6 +17,7 @@ from verifier.scalar_alu import add
 from verifier.states import StackSlot, VerifierState
 
 MAX_LINKED: Final = 6
+ALL_REGS: Final = 0x3FF
 Linked = list[tuple[int, bool, int]]
 """(frame, whether a register, its number or the stack slot's)."""
 
@@ -47,7 +48,7 @@ def collect_linked(env: Env, id_: int, linked: Linked) -> None:
     for frameno in range(len(frames) - 1, -1, -1):
         frame = frames[frameno]
         regs = frame.regs
-        live = env.live_regs[env.state.frame_insn_idx(frameno)]
+        live = ALL_REGS if env.read_marks else env.live_regs[env.state.frame_insn_idx(frameno)]
         for i in range(10):
             reg = regs[i]
             if live >> i & 1 and reg.id & ~ADD_CONST == id_ and reg.type == SCALAR_VALUE:

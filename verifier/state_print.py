@@ -8,6 +8,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from bpfvm.isa.disasm import Imm64Text, disasm
+from verifier.read_marks import FP, Marks, suffix
 from verifier.reg import RegState
 from verifier.reg_fmt import DYNPTR_NAMES, fmt_reg
 from verifier.reg_type import NOT_INIT
@@ -28,7 +29,7 @@ def state_text(env: Env, state: VerifierState, frameno: int, print_all: bool) ->
     out = [f" frame{frameno}:"] if frameno else []
     for i, reg in enumerate(frame.regs):
         if reg.type != NOT_INIT and (print_all or env.scratched_regs >> i & 1):
-            out.append(f" R{i}={fmt_reg(reg, frameno, precise=all_precise)}")
+            out.append(f" R{i}{_used(frame.marks, i, True)}={fmt_reg(reg, frameno, precise=all_precise)}")
     spi = -1
     while spi + 1 < len(frame.stack):
         spi += 1
@@ -51,7 +52,7 @@ def state_text(env: Env, state: VerifierState, frameno: int, print_all: bool) ->
             text = _iter_text(slot.reg)
         else:
             text = "".join([SLOT_CHARS[t] for t in types])
-        out.append(f" fp{-(spi + 1) * 8}={text}")
+        out.append(f" fp{-(spi + 1) * 8}{_used(frame.marks, spi, False)}={text}")
     if state.refs and state.refs[0].id:
         out.append(" refs=" + ",".join([str(ref.id) for ref in state.refs if ref.id]))
     if frame.in_callback:
@@ -67,6 +68,13 @@ def _dynptr_text(reg: RegState) -> str:
     """What the kernel shows as `dynptr_id` is `first_slot`, read through a union."""
     ref = f"ref_id={reg.ref_obj_id}," if reg.ref_obj_id else ""
     return f"dynptr_{DYNPTR_NAMES[reg.ptr.dynptr_type]}(id={reg.id},{ref}dynptr_id=1)"
+
+
+def _used(marks: Marks | None, number: int, is_reg: bool) -> str:
+    """Up to 6.16: how the register or slot was used."""
+    if marks is None or (is_reg and number >= FP):
+        return ""
+    return suffix(marks.regs[number] if is_reg else marks.slot(number))
 
 
 def _iter_text(reg: RegState) -> str:

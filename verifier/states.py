@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple, final
 
 from verifier import reg as regs_of
+from verifier.read_marks import Marks
 from verifier.reg import NOT_INITIALIZED, RegState
 from verifier.reg_type import SCALAR_VALUE
 
@@ -74,7 +75,8 @@ class Ref(NamedTuple):
 
 @final
 class Frame:
-    """One function activation: r0..r10, stack slots from the top down, and what kind of call it is."""
+    """One function activation: r0..r10, stack slots from the top down, what kind of call it is, and (up to 6.16) which
+    of them were used."""
 
     __slots__ = (
         "async_entry_cnt",
@@ -85,12 +87,13 @@ class Frame:
         "in_async_callback",
         "in_callback",
         "in_exception_callback",
+        "marks",
         "regs",
         "stack",
         "subprogno",
     )
 
-    def __init__(self, callsite: int, frameno: int, subprogno: int) -> None:
+    def __init__(self, callsite: int, frameno: int, subprogno: int, read_marks: bool = False) -> None:
         self.callsite = callsite
         self.frameno = frameno
         self.subprogno = subprogno
@@ -102,6 +105,7 @@ class Frame:
         self.async_entry_cnt = 0
         self.callback_depth = 0
         self.callback_ret_range = (0, 1)
+        self.marks: Marks | None = Marks() if read_marks else None
 
     def copy(self) -> Frame:
         """An independent copy (registers and slots are shared)."""
@@ -117,6 +121,7 @@ class Frame:
         new.async_entry_cnt = self.async_entry_cnt
         new.callback_depth = self.callback_depth
         new.callback_ret_range = self.callback_ret_range
+        new.marks = self.marks.copy() if self.marks is not None else None
         return new
 
 
@@ -163,10 +168,12 @@ class VerifierState:
         "in_sleepable",
         "insn_idx",
         "last_insn_idx",
+        "loop_entry",
         "may_goto_depth",
         "parent",
         "refs",
         "speculative",
+        "used_as_loop_entry",
     )
 
     def __init__(self, frame: Frame, first_insn_idx: int) -> None:
@@ -183,6 +190,8 @@ class VerifierState:
         self.branches = 1
         self.parent: VerifierState | None = None
         self.equal_state: VerifierState | None = None
+        self.loop_entry: VerifierState | None = None
+        self.used_as_loop_entry = False
         self.insn_idx = first_insn_idx
         self.first_insn_idx = first_insn_idx
         self.last_insn_idx = -1
@@ -208,6 +217,8 @@ class VerifierState:
         new.branches = self.branches
         new.parent = self.parent
         new.equal_state = self.equal_state
+        new.loop_entry = self.loop_entry
+        new.used_as_loop_entry = self.used_as_loop_entry
         new.insn_idx = self.insn_idx
         new.first_insn_idx = self.first_insn_idx
         new.last_insn_idx = self.last_insn_idx

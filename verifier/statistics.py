@@ -51,5 +51,5 @@ def write_statistics(env: Env, *, accepted: bool) -> None:
     env.log.always(
         f"processed {env.insn_processed} insns (limit {COMPLEXITY_LIMIT_INSNS}) "
         f"max_states_per_insn {env.max_states_per_insn} total_states {env.total_states} "
-        f"peak_states {env.peak_states} mark_read 0\n"
+        f"peak_states {env.peak_states} mark_read {env.longest_mark_walk}\n"
     )

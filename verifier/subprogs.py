@@ -48,8 +48,11 @@ def check_call_local(env: Env, insn: Insn, op: Op) -> int:
     caller_no = len(env.state.frames) - 1
     if caller_no + 1 >= MAX_CALL_FRAMES:
         env.reject(E2BIG, f"the call stack of {caller_no + 2} frames is too deep")
-    callee = Frame(env.insn_idx, caller_no + 1, index)
+    callee = Frame(env.insn_idx, caller_no + 1, index, env.read_marks)
     callee.regs[1:6] = env.frame.regs[1:6]
+    if callee.marks is not None:
+        for i in range(1, 6):
+            callee.marks.take(i, env.marks().regs[i])
     env.clear_caller_saved()
     if env.liveness is not None:
         env.liveness.cur = None
@@ -120,6 +123,8 @@ def leave_function(env: Env) -> int:
         target = callee.callsite
     else:
         caller.regs[0] = r0
+        if caller.marks is not None:
+            caller.marks.take(0, env.marks().regs[0])
         target = callee.callsite + 1
     if env.log.level:
         inner = len(state.frames) - 1
@@ -137,6 +142,8 @@ def leave_function(env: Env) -> int:
 def _check_callback_result(env: Env, callee: Frame, r0: RegState) -> None:
     if r0.type != SCALAR_VALUE:
         env.reject(EACCES, "R0 not a scalar value")
+    if env.read_marks:
+        env.note_read(0)
     mark_chain_precision(env, 0)
     low, high = callee.callback_ret_range
     num = callee.regs[0].num

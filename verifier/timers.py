@@ -58,7 +58,7 @@ def check_map_arg(env: Env, call: KfuncCall, i: int, reg: RegState) -> None:
     """A `void *p__map` argument: the map that the field passed before lives in."""
     regno, map_ = i + 1, reg.ptr.map
     if map_ is None:
-        env.reject(EINVAL, f"pointer in R{regno} isn't map pointer")
+        return  # a `struct bpf_map` of the kernel's
     record = map_record(map_)
     other = call.map is not map_ or call.map_uid != reg.ptr.map_uid
     if other and call.map is not None and record.has((WQ, TASK_WORK)):
@@ -74,7 +74,7 @@ def push_async(env: Env, subprog: int, owner: RegState, *, sleepable: bool, any_
     sub.is_cb = sub.is_async_cb = True
     if len(env.pending) >= COMPLEXITY_LIMIT_JMP_SEQ:
         env.reject(E2BIG, f"The sequence of {len(env.pending) + 1} jumps is too complex for async cb.")
-    frame = Frame(MAIN_CALLSITE, 0, subprog)
+    frame = Frame(MAIN_CALLSITE, 0, subprog, env.read_marks)
     pointee = Pointee(map=owner.ptr.map, map_uid=owner.ptr.map_uid)
     kinds = (CONST_PTR_TO_MAP, PTR_TO_MAP_KEY, PTR_TO_MAP_VALUE)
     frame.regs[1:4] = [pointer(kind, ptr=pointee) for kind in kinds]

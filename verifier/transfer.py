@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import Op
 from verifier.alu import check_binary, check_mov, check_movsx, check_unary
+from verifier.arena import check_addr_space_cast
 from verifier.calls import check_call
 from verifier.env import Env
 from verifier.jump import check_ja, check_jump, check_may_goto
@@ -50,7 +51,7 @@ TRANSFER: Final[dict[str, Transfer]] = {
     **dict.fromkeys(("neg", "le", "be", "bswap"), check_unary),
     "mov": check_mov,
     "movsx": check_movsx,
-    "addr_space_cast": refuse,
+    "addr_space_cast": check_addr_space_cast,
     **dict.fromkeys(_JUMPS.split(), check_jump),
     "ja": check_ja,
     "may_goto": check_may_goto,

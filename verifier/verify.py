@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bpfvm.btf import Btf
 from bpfvm.errors import Rejected
 from bpfvm.obj.model import Program, VerifiedProgram
+from verifier.arena import check_signed_loads
 from verifier.attach import StructOpsTypes, check_attach
 from verifier.attach_types import effective, may_load
 from verifier.backtrack import back_steps
@@ -113,8 +114,9 @@ def _phases(run: Env, types: StructOpsTypes | None) -> None:
     run.liveness = Liveness(run)
     check_attach(run, types)
     mark_fastcalls(run)
-    compute_scc(run)
-    compute_live_registers(run)
+    if not run.read_marks:
+        compute_scc(run)
+        compute_live_registers(run)
     run.back_steps = back_steps(run.insns)
     for i, insn in enumerate(run.insns):
         run.is_store[i] = insn.code & 7 in (2, 3) or run.calls_callback[i] or makes_object(run, insn)
@@ -124,6 +126,7 @@ def _phases(run: Env, types: StructOpsTypes | None) -> None:
     _global_functions(run)
     shrink_stacks(run)
     check_max_stack_depth(run)
+    check_signed_loads(run)
     note_rewrites(run)
     if run.reached_no_kfunc:
         run.reject(EINVAL, "invalid kernel function call not eliminated in verifier pass")

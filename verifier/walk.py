@@ -28,7 +28,7 @@ SPECULATIVE: Final = " (speculative execution)"
 def check_function(env: Env, subprog: int) -> None:
     """Walk all paths of the main program (0) or of a global function. Raises Rejection."""
     sub = env.subprogs[subprog]
-    frame = Frame(MAIN_CALLSITE, 0, subprog)
+    frame = Frame(MAIN_CALLSITE, 0, subprog, env.read_marks)
     state = VerifierState(frame, sub.start)
     env.walking = True
     env.insn_idx = sub.start

@@ -26,6 +26,8 @@ class Layout:
     code: list[Section] = field(default_factory=list)
     data: list[Section] = field(default_factory=list)
     """.data*, .rodata* and .bss*, in file order"""
+    arena: Section | None = None
+    """global variables that live in the arena"""
     struct_ops: list[Section] = field(default_factory=list)
     maps: Section | None = None
     btf: Section | None = None
@@ -82,5 +84,7 @@ def _place_contents(found: Layout, section: Section) -> None:
             found.text = section
     elif _is(section.name, ".data") or _is(section.name, ".rodata"):
         found.data.append(section)
+    elif section.name == ARENA_SECTION:
+        found.arena = section
     elif section.name in STRUCT_OPS_SECTIONS:
         found.struct_ops.append(section)

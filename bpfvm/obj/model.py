@@ -58,7 +58,8 @@ class MapSpec:
     key_type_id: int = 0
     value_type_id: int = 0
     initial: bytes | None = None
-    """initial contents of a data section's map (.data, .rodata, .bss); None for ordinary maps"""
+    """initial contents of a data section's map (.data, .rodata, .bss), or of the beginning of an arena; None for
+    ordinary maps"""
     frozen: bool = False
     """read-only for user space once loaded (.rodata), so the verifier may use its contents as constants"""
     inner: MapSpec | None = None

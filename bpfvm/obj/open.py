@@ -14,11 +14,12 @@ from bpfvm.btf.ext import BtfExt
 from bpfvm.elf import ElfObject, read_elf
 from bpfvm.elf.reader import MAX_FILE
 from bpfvm.errors import BadInput
+from bpfvm.obj.arena import add_arena_variables
 from bpfvm.obj.data_maps import data_map, section_map
 from bpfvm.obj.externs import KCONFIG, KERNEL_VERSION, Externs, KconfigValue, find_externs, kconfig_bytes
 from bpfvm.obj.fixup import fixed_btf
 from bpfvm.obj.functions import find_functions
-from bpfvm.obj.layout import ARENA_SECTION, JUMPTABLES_SECTION, Layout, layout
+from bpfvm.obj.layout import JUMPTABLES_SECTION, Layout, layout
 from bpfvm.obj.map_slots import with_slots
 from bpfvm.obj.maps import MAPS_SECTION, btf_maps
 from bpfvm.obj.model import MapSpec, ObjectSpec
@@ -26,10 +27,7 @@ from bpfvm.obj.programs import Source, read_program
 from bpfvm.obj.struct_ops import find_struct_ops
 
 NAME_MAX = 15
-_REFUSED = {
-    ARENA_SECTION: "global variables in an arena are not supported",
-    JUMPTABLES_SECTION: "jump tables (indirect goto) are not supported",
-}
+_REFUSED = {JUMPTABLES_SECTION: "jump tables (indirect goto) are not supported"}
 
 
 def open_object(
@@ -83,6 +81,7 @@ def _open(elf: ElfObject, name: str, kconfig: Mapping[str, KconfigValue], kernel
     places = _map_places(btf, parts)
     maps = with_slots(maps, btf, elf, parts.maps, functions)
     data_maps = _add_data_maps(maps, btf, name, parts)
+    data_maps |= add_arena_variables(maps, parts.arena)
     kconfig_map, unset = _add_kconfig(maps, btf, name, externs, kconfig, kernel_version)
     text = parts.text.index if parts.text is not None else -1
     refused = {s.index: _REFUSED[s.name] for s in elf.sections if s.name in _REFUSED}

@@ -12,6 +12,7 @@ from bpfvm.errors import BadInput
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.opcodes import BPF_CALL, BPF_JMP, BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, LD_IMM64
 from bpfvm.obj.functions import INSN_SIZE, Function
+from bpfvm.obj.layout import ARENA_SECTION
 from bpfvm.obj.model import Reloc
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class _Reader:
             return self._function_address(slot, insn, symbol, name)
         if symbol.section in source.refused:
             raise _bad(self.function, slot, f"'{name}': {source.refused[symbol.section]}")
+        if section.name == ARENA_SECTION and symbol.section not in source.data_maps:
+            raise _bad(self.function, slot, f"bad arena data relocation at insn {slot}, no arena maps defined")
         if symbol.section in source.data_maps:
             addend = insn.imm + symbol.value
             return Reloc(slot, "data", name, source.data_maps[symbol.section], addend)

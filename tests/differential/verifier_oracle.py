@@ -123,7 +123,10 @@ def normal(log: str) -> str:
 
 
 def _kernel_maps(maps: Sequence[MapSpec]) -> list[ko.MapSpec]:
-    return [ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags) for m in maps]
+    return [
+        ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags, map_extra=m.map_extra)
+        for m in maps
+    ]
 
 
 def steps(insns: tuple[Insn, ...], prog_type: str, maps: Sequence[MapSpec]) -> int:
