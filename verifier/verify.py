@@ -30,6 +30,7 @@ from verifier.log import Log
 from verifier.object_calls import makes_object
 from verifier.profile import PROFILES, KernelProfile
 from verifier.pseudo_imm64 import resolve_imm64
+from verifier.reg_type import BASE_TYPE_MASK, PTR_TO_CTX
 from verifier.rejection import E2BIG, EINVAL, EPERM, Rejection
 from verifier.scc import compute_scc
 from verifier.statistics import COMPLEXITY_LIMIT_INSNS, note_rewrites, write_statistics
@@ -62,7 +63,7 @@ def verify(program: Program, env: VerifierEnv, *, log_level: int = 1) -> Verifie
         raise Rejected(
             rejection.message, errno=rejection.errno, log=run.log.text(), prog=program.name, insn=rejection.insn
         )
-    return _verified(program, run)
+    return verified(program, run)
 
 
 def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Rejection | None, Env]:
@@ -144,13 +145,20 @@ def _global_functions(run: Env) -> None:
                 sub.verified = again = True
 
 
-def _verified(program: Program, run: Env) -> VerifiedProgram:
+def _ctx_access(run: Env) -> frozenset[int]:
+    """Slots of loads and stores through the context pointer."""
+    return frozenset(slot for slot, kind in enumerate(run.ptr_types) if kind & BASE_TYPE_MASK == PTR_TO_CTX)
+
+
+def verified(program: Program, run: Env) -> VerifiedProgram:
+    """What a run that found nothing says of the program."""
     return VerifiedProgram(
         program=program,
         insns=program.insns,
         subprog_starts=tuple(sub.start for sub in run.subprogs),
         stack_depths=tuple(sub.stack_depth for sub in run.subprogs),
         probe_mem=frozenset(run.probe_mem),
+        ctx_access=_ctx_access(run),
         log=run.log.text(),
         stats={
             "processed": run.insn_processed,

@@ -22,7 +22,7 @@ from bpfvm.isa.opcodes import (
 from bpfvm.isa.word import s32, u64
 
 if TYPE_CHECKING:
-    from bpfvm.obj.model import LineInfo, VerifiedProgram
+    from bpfvm.obj.model import LineInfo, Program, VerifiedProgram
 
 CALLBACK_BASE: Final = 0xFFFF_FFFF_C000_0000
 """Handles of callbacks count from here, 8 per slot: they look like code addresses and no data is there."""
@@ -35,7 +35,8 @@ class Image:
     insns: slots with all ld_imm64 resolved (src 0). source: the same slots as the verifier saw them, for messages.
     verified: False for raw instructions, whose faults are their own. probe_mem: slots of loads that read 0 at a bad
     address. arena: kernel and user address where the program's arena begins. exception_cb: slot of the function that
-    gets what bpf_throw throws; 0 without one.
+    gets what bpf_throw throws; 0 without one. program: what was
+    verified, if anything.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Image:
     line_info: tuple[LineInfo, ...] = ()
     arena: tuple[int, int] | None = None
     exception_cb: int = 0
+    program: Program | None = None
     _line_starts: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +102,7 @@ def link_image(
         line_info=vprog.program.line_info,
         arena=arena,
         exception_cb=vprog.exception_cb,
+        program=vprog.program,
     )
 
 

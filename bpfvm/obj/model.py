@@ -174,6 +174,8 @@ class VerifiedProgram:
     stack_depths: tuple[int, ...] = (0,)
     probe_mem: frozenset[int] = frozenset()
     """slots of loads through BTF pointers: a bad address reads 0 instead of faulting"""
+    ctx_access: frozenset[int] = frozenset()
+    """slots of loads and stores through the context pointer"""
     log: str = ""
     stats: Mapping[str, int] = field(default_factory=dict)
     func_names: tuple[str, ...] = ()

@@ -17,7 +17,9 @@ from bpfvm.isa.disasm import disasm
 from bpfvm.obj.model import ObjectSpec, Program, ProgramSpec
 from bpfvm.report.c_text import declaration, value_text
 from bpfvm.report.console import print_table
+from bpfvm.report.hexdump import hexdump
 from bpfvm.report.listing import globals_of
+from bpfvm.runtime.test_run import RUNNABLE, TestContext, make_context
 from bpfvm.session import LoadedObject, Session
 from bpfvm.session.settings import Value
 
@@ -26,6 +28,8 @@ ARGUMENT_TYPES = ("struct_ops", "tracing", "lsm", "raw_tracepoint", "raw_tracepo
 BYTES_TYPES = ("syscall", "kprobe", "tracepoint")
 """program types whose context is a block of bytes that user space or the architecture defines"""
 MAX_CONTEXT = 64 << 10
+TEST_DATA = bytes(64)
+"""the packet when none is given: what the kernel tree's runners use"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Request:
 
 @dataclass(slots=True)
 class RunResult:
-    """``returned``: R0 (u64) of each run. ``changed``: global → values before and after."""
+    """``returned``: R0 (u64) of each run. ``changed``: global → values before and after. ``data``: the packet after the
+    last run, None for programs without one."""
 
     prog: str
     returned: list[int] = field(default_factory=list)
@@ -50,6 +55,7 @@ class RunResult:
     console: list[str] = field(default_factory=list)
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     ctx: bytes = b""
+    data: bytes | None = None
     steps: list[str] = field(default_factory=list)
 
 
@@ -68,11 +74,34 @@ def run_program(
     if request.prog not in loaded.programs:
         raise UsageError(f"program `{request.prog}` is not loaded: no struct_ops map of {spec.name} uses it")
     program = loaded.programs[request.prog].program
+    return _run(session, loaded, request, _context(session, program, request))
+
+
+@dataclass(slots=True)
+class _Block:
+    """A context that is nothing but bytes."""
+
+    session: Session
+    addr: int
+    size: int
+
+    def data_out(self) -> None:
+        """There is no packet."""
+
+    def ctx_out(self) -> bytes:
+        """The bytes now."""
+        return self.session.memory.read(self.addr, self.size)
+
+
+def _context(session: Session, program: Program, request: Request) -> _Block | TestContext:
+    """What the program gets in r1. Raises SyscallError with BPF_PROG_TEST_RUN's errno for a packet it refuses."""
+    if program.prog_type in RUNNABLE:
+        data = TEST_DATA if request.data is None else request.data
+        return make_context(session.runtime, program.prog_type, data, request.ctx or b"")
     block = request.ctx if request.ctx is not None else _arguments(session, program, request.args)
     address = session.memory.alloc(len(block), what="bpf context") if block else 0
-    if block:
-        session.memory.write(address, block)
-    return _run(session, loaded, request, address, len(block))
+    session.memory.write(address, block)
+    return _Block(session, address, len(block))
 
 
 def _narrowed(spec: ObjectSpec, prog: ProgramSpec) -> ObjectSpec:
@@ -84,15 +113,16 @@ def _narrowed(spec: ObjectSpec, prog: ProgramSpec) -> ObjectSpec:
 
 def _check(request: Request, prog_type: str) -> None:
     """Raises UsageError, saying what can be run, for a request that doesn't fit the program's type."""
-    if prog_type not in (*ARGUMENT_TYPES, *BYTES_TYPES):
-        runnable = ", ".join((*ARGUMENT_TYPES, *BYTES_TYPES))
-        raise UsageError(f"programs of type {prog_type} can't be run by themselves yet (these can: {runnable})")
-    if request.data is not None:
+    if prog_type not in (*ARGUMENT_TYPES, *BYTES_TYPES, *RUNNABLE):
+        runnable = ", ".join((*ARGUMENT_TYPES, *BYTES_TYPES, *RUNNABLE))
+        raise UsageError(f"not emulated: runs of {prog_type} programs by themselves (possible: {runnable})")
+    if request.data is not None and prog_type not in RUNNABLE:
         raise UsageError(f"--data: programs of type {prog_type} read no packet data")
     if request.ctx is not None and prog_type in ARGUMENT_TYPES:
         raise UsageError(f"--ctx: programs of type {prog_type} take arguments; use --arg")
-    if request.args and prog_type in BYTES_TYPES:
-        raise UsageError(f"--arg: programs of type {prog_type} take a block of bytes; use --ctx")
+    if request.args and prog_type not in ARGUMENT_TYPES:
+        how = "take a packet; use --data" if prog_type in RUNNABLE else "take a block of bytes; use --ctx"
+        raise UsageError(f"--arg: programs of type {prog_type} {how}")
     if request.ctx is not None and len(request.ctx) > MAX_CONTEXT:
         raise UsageError(f"--ctx: {len(request.ctx)} bytes are more than the limit of {MAX_CONTEXT}")
 
@@ -125,7 +155,7 @@ def _parameters(session: Session, program: Program) -> tuple[str, ...] | None:
     return tuple(declaration(session.btf, each.type, each.name) for each in proto.params)
 
 
-def _run(session: Session, loaded: LoadedObject, request: Request, address: int, size: int) -> RunResult:
+def _run(session: Session, loaded: LoadedObject, request: Request, context: _Block | TestContext) -> RunResult:
     result = RunResult(request.prog)
     before = _variables(loaded)
     printed, console = len(session.trace), len(session.console)
@@ -133,14 +163,14 @@ def _run(session: Session, loaded: LoadedObject, request: Request, address: int,
         session.interpreter.on_insn = _Tracer(result.steps)
     try:
         for _ in range(request.repeat):
-            result.returned.append(session.run(loaded, request.prog, address))
+            result.returned.append(session.run(loaded, request.prog, context.addr))
     finally:
         session.interpreter.on_insn = None
     result.printed = session.trace[printed:]
     result.console = session.console[console:]
     after = _variables(loaded)
     result.changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
-    result.ctx = session.memory.read(address, size) if size else b""
+    result.ctx, result.data = context.ctx_out(), context.data_out()
     return result
 
 
@@ -182,6 +212,8 @@ def print_run(result: RunResult, console: Console) -> None:
     signed = (r0 & 0xFFFF_FFFF) - ((r0 & 0x8000_0000) << 1)
     runs = f" (run {len(result.returned)} of {len(result.returned)})" if len(result.returned) > 1 else ""
     console.print(Text(f"R0 = {r0:#x} (as int: {signed}){runs}", style="bold"))
+    if result.data is not None:
+        console.print(Text(f"packet: {len(result.data)} bytes\n{hexdump(result.data)}"))
     rows = [(name, value_text(was), value_text(now)) for name, (was, now) in result.changed.items()]
     print_table(console, "changed globals", ("name", "before", "after"), rows)
 
@@ -195,5 +227,6 @@ def run_data(result: RunResult) -> dict[str, Any]:
         "console": result.console,
         "changed": {name: {"before": was, "after": now} for name, (was, now) in result.changed.items()},
         "ctx": result.ctx.hex(),
+        "data": None if result.data is None else result.data.hex(),
         "trace": result.steps,
     }

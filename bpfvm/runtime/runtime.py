@@ -24,6 +24,7 @@ from bpfvm.runtime.kfuncs import KFUNCS, Kfunc
 from bpfvm.runtime.maps import KINDS, Map, ProgArrayMap, RingbufMap
 from bpfvm.runtime.prandom import Prandom
 from bpfvm.runtime.subsystem import Tasks
+from bpfvm.runtime.test_run import Packet
 from bpfvm.runtime.trace import TraceLine
 
 MAX_CPUS = 64
@@ -33,7 +34,8 @@ MAP_EXTRA = ("bloom_filter", "arena")
 
 
 class Runtime:
-    """Services of one emulated kernel. ``btf`` is that kernel's BTF (None: nothing that needs it works).
+    """Services of one emulated kernel. ``btf`` is that kernel's BTF (None: nothing that needs it works); ``packets``
+    are what contexts of running programs show.
 
     A subsystem plugs in: ``current`` (address of the current task_struct, 0 for the idle task), ``cgroup_id``,
     ``uid_gid``, ``ns_ids`` (device, inode of a pid namespace → (pid, tgid) or None), ``read_user`` (address, size →
@@ -57,6 +59,7 @@ class Runtime:
         self.maps: dict[int, Map] = {}
         self.ringbufs: dict[int, RingbufMap] = {}
         self.programs: dict[int, Image] = {}
+        self.packets: dict[int, Packet] = {}
         self.kfuncs: dict[str, Kfunc] = dict(KFUNCS)
         self.percpu_vars: dict[int, tuple[int, ...]] = {}
         self.trace_lines: list[TraceLine] = []
@@ -143,6 +146,17 @@ class Runtime:
         """Where bpf_tail_call goes: the engine's TailCalls."""
         found = self.map_at(prog_array)
         return found.program(index) if isinstance(found, ProgArrayMap) else None
+
+    def packet_of(self, ctx: int, who: str) -> Packet:
+        """The packet that the context at ``ctx`` shows. Raises Unsupported (a trap, inside a program)."""
+        found = self.packets.get(ctx)
+        if found is None:
+            raise Unsupported(f"not emulated: {who} in a run without a packet")
+        return found
+
+    def packet_load(self, ctx: int, offset: int, size: int) -> int | None:
+        """What ld_abs and ld_ind read: the engine's Packet."""
+        return self.packet_of(ctx, "ld_abs").load_absolute(offset, size)
 
     # --- services ---------------------------------------------------------------------------------------------------
     def helper(self, func_id: int, args: Args, frame: CallFrame) -> int:

@@ -20,6 +20,7 @@ from bpfvm.obj.log import poison_named
 from bpfvm.obj.model import ObjectSpec, VerifiedProgram
 from bpfvm.obj.open import open_object
 from bpfvm.runtime import Runtime
+from bpfvm.runtime.test_run import convert_ctx_access
 from bpfvm.session.loaded import LoadedObject, maps_by_spec, value_address
 from bpfvm.session.settings import Value, apply_settings
 from bpfvm.session.subsystems import find_subsystem
@@ -66,7 +67,13 @@ class Session:
         self.sink = Sink()
         self.runtime = Runtime(self.memory, self.btf, seed=seed, sink=self.sink)
         self.kernel = Kernel(self.memory, self.btf, self.runtime, self.sink, checker)
-        self.interpreter = make_engine(engine, self.memory, self.runtime, tail_calls=self.runtime.tail_target)
+        self.interpreter = make_engine(
+            engine,
+            self.memory,
+            self.runtime,
+            packet=self.runtime.packet_load,
+            tail_calls=self.runtime.tail_target,
+        )
         self.syscalls = Syscalls(self.kernel, self.kernel.fds)
         self._reports: list[KernelReport] = []
         if reports == "record":
@@ -181,6 +188,7 @@ class Session:
         """Resolve map, variable and function references to addresses."""
         made = maps_by_spec(loaded.spec.maps, loaded.maps)
         used = [made[id(spec)] for spec in verified.program.maps]
+        verified = convert_ctx_access(verified)
         return link_image(verified, [each.addr for each in used], [value_address(each) for each in used], self._ksym)
 
     def _ksym(self, btf_id: int) -> int:

@@ -41,10 +41,18 @@ def test_a_syscall_program_reads_and_writes_its_context(other: Path) -> None:
     assert result.ctx == context[:8] + (6).to_bytes(8, "little")
 
 
+def test_an_xdp_program_gets_a_packet_and_gives_it_back(other: Path) -> None:
+    with Session() as session:
+        result = run_program(session, open_object(other), Request("pass", data=bytes(range(60))))
+    assert result.returned == [2]
+    assert result.data == bytes(range(60))
+    assert result.ctx == (0).to_bytes(4, "little") + (60).to_bytes(4, "little") + bytes(16)
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request("pass"), "programs of type xdp can't be run by themselves yet"),
+        (Request("pass", args=(1,)), "--arg: programs of type xdp take a packet; use --data"),
         (Request("add_one", args=(1,)), "--arg: programs of type syscall take a block of bytes"),
         (Request("add_one", ctx=bytes(1 << 17)), "more than the limit"),
         (Request("add_one", data=b"x"), "--data: programs of type syscall read no packet data"),

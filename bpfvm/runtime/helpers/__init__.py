@@ -3,7 +3,33 @@
 
 from __future__ import annotations
 
-from bpfvm.runtime.helpers import basic, map_helpers, probe, task_helpers, text
+from bpfvm.runtime.helpers import (
+    basic,
+    checksums,
+    map_helpers,
+    packet_bytes,
+    packet_shape,
+    probe,
+    sockets,
+    storage,
+    task_helpers,
+    text,
+)
 from bpfvm.runtime.helpers.table import HELPER_TABLE, Args, Helper, helper
 
-__all__ = ["HELPER_TABLE", "Args", "Helper", "basic", "helper", "map_helpers", "probe", "task_helpers", "text"]
+__all__ = [
+    "HELPER_TABLE",
+    "Args",
+    "Helper",
+    "basic",
+    "checksums",
+    "helper",
+    "map_helpers",
+    "packet_bytes",
+    "packet_shape",
+    "probe",
+    "sockets",
+    "storage",
+    "task_helpers",
+    "text",
+]

@@ -11,7 +11,7 @@ from bpfvm.engine.trap import Unsupported
 from bpfvm.isa.word import u32
 from bpfvm.memory.fault import PAGE_SIZE
 from bpfvm.runtime.helpers.table import Args, helper
-from bpfvm.runtime.maps import RingbufMap
+from bpfvm.runtime.maps import BloomFilterMap, RingbufMap
 from bpfvm.runtime.maps.ringbuf import HEADER
 
 if TYPE_CHECKING:
@@ -69,8 +69,10 @@ def map_pop_elem(rt: Runtime, args: Args, frame: CallFrame) -> int:
 
 @helper("map_peek_elem")
 def map_peek_elem(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(map, value) → 0 or an errno."""
+    """(map, value) → 0 or an errno; a bloom filter says whether it may have the value."""
     found = rt.map_at(args[0])
+    if isinstance(found, BloomFilterMap):
+        return found.peek_value(rt.memory.read(args[1], found.value_size))
     return _copy_out(rt, args[1], found.peek_elem(), found.value_size)
 
 
