@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from bpfvm.btf import Btf
 from bpfvm.conform.expectation import TEST_DATA_LEN
+from bpfvm.engine.fast import FastEngine
 from bpfvm.engine.image import Image, link_image
-from bpfvm.engine.interp import Interpreter
 from bpfvm.errors import BpfvmError
 from bpfvm.isa.word import s32
 from bpfvm.memory import Memory
@@ -22,7 +22,7 @@ from bpfvm.runtime.test_run import RUNNABLE, convert_ctx_access, make_context
 from verifier.env import Env
 from verifier.verify import verified
 
-FUEL = 3_000_000
+FUEL = 60_000_000
 NO_CONTEXT = ("syscall", "raw_tracepoint")
 """types that run without one"""
 TEST_VALUE = (28).to_bytes(4, "little") + bytes(24) + (0xABCDEF12).to_bytes(4, "little") + bytes(16)
@@ -55,15 +55,21 @@ class _Run:
     runtime: Runtime
     maps: dict[int, Map] = field(default_factory=dict)
     programs: dict[str, int] = field(default_factory=dict)
+    unfilled: list[tuple[Map, int, str]] = field(default_factory=list)
 
     def map_of(self, spec: MapSpec) -> Map:
         """The map made from this spec."""
         made = self.maps.get(id(spec))
         if made is None:
             made = self.maps[id(spec)] = self.runtime.create_map(spec)
-            for index, name in spec.slots.items():
-                made.update(index.to_bytes(4, "little"), self._slot(spec, name).to_bytes(4, "little"))
+            self.unfilled += [(made, index, name) for index, name in spec.slots.items()]
         return made
+
+    def fill(self) -> None:
+        """Put programs and maps into the slots that declarations name; they may bring more maps with slots."""
+        while self.unfilled:
+            made, index, name = self.unfilled.pop()
+            made.update(index.to_bytes(4, "little"), self._slot(made.spec, name).to_bytes(4, "little"))
 
     def _slot(self, spec: MapSpec, name: str) -> int:
         if spec.map_type != "prog_array":
@@ -108,11 +114,12 @@ def run_for_retval(
         runtime = Runtime(memory, btf)
         run = _Run(specs or {}, judge, memory, runtime)
         image = run.image(accepted)
+        run.fill()
         for made in run.maps.values():
             if filled and made.spec.name in filled:
                 made.update(bytes(4), filled[made.spec.name])
         ctx = _context(runtime, prog_type, frame)
-        machine = Interpreter(memory, runtime, packet=runtime.packet_load, tail_calls=runtime.tail_target)
+        machine = FastEngine(memory, runtime, packet=runtime.packet_load, tail_calls=runtime.tail_target)
         return s32(machine.run(image, ctx, fuel=FUEL))
     except BpfvmError as error:
         raise NotRun(_short(str(error))) from error
