@@ -28,7 +28,7 @@ BPF_MAX_LOOPS: Final = 8 * 1024 * 1024
 """may_goto steps of a frame (include/linux/bpf.h)."""
 MAX_TAIL_CALL_CNT: Final = 33
 """Tail calls of one run (include/linux/bpf.h)."""
-MAX_DEPTH: Final = 64
+MAX_DEPTH: Final = 48
 """Frames at one time, those of nested runs and callbacks included; each has MAX_BPF_STACK bytes of stack."""
 
 Maker = Callable[[Place], Step]
