@@ -151,7 +151,7 @@ def _ctx_access(run: Env) -> frozenset[int]:
 
 
 def verified(program: Program, run: Env) -> VerifiedProgram:
-    """What a run that found nothing says of the program."""
+    """What an engine must know of a program that this run accepted."""
     return VerifiedProgram(
         program=program,
         insns=program.insns,

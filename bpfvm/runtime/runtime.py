@@ -21,7 +21,9 @@ from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.clock import Clock
 from bpfvm.runtime.helpers import HELPER_TABLE, Args
 from bpfvm.runtime.kfuncs import KFUNCS, Kfunc
+from bpfvm.runtime.later import Later
 from bpfvm.runtime.maps import KINDS, Map, ProgArrayMap, RingbufMap
+from bpfvm.runtime.objects import Objects
 from bpfvm.runtime.prandom import Prandom
 from bpfvm.runtime.subsystem import Tasks
 from bpfvm.runtime.test_run import Packet
@@ -60,6 +62,8 @@ class Runtime:
         self.ringbufs: dict[int, RingbufMap] = {}
         self.programs: dict[int, Image] = {}
         self.packets: dict[int, Packet] = {}
+        self.objects = Objects(self)
+        self.later = Later()
         self.kfuncs: dict[str, Kfunc] = dict(KFUNCS)
         self.percpu_vars: dict[int, tuple[int, ...]] = {}
         self.trace_lines: list[TraceLine] = []
@@ -182,6 +186,14 @@ class Runtime:
         if self.tasks is None:
             raise Unsupported(f"not emulated without a subsystem that has tasks: {who}")
         return self.tasks
+
+    def elapse(self, ns: int = 0) -> None:
+        """Let ``ns`` nanoseconds pass: work that waits runs now, timers when their time comes."""
+        until = self.clock.ns + max(ns, 0)
+        while (callback := self.later.due(until)) is not None:
+            self.clock.ns = max(self.clock.ns, callback.expires or 0)
+            self.later.fire(callback)
+        self.clock.ns = max(self.clock.ns, until)
 
     # --- the current task -------------------------------------------------------------------------------------------
     def _current_view(self) -> View | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from bpfvm.runtime.helpers import (
     basic,
     checksums,
+    dynptrs,
     map_helpers,
     packet_bytes,
     packet_shape,
@@ -14,6 +15,7 @@ from bpfvm.runtime.helpers import (
     storage,
     task_helpers,
     text,
+    timers,
 )
 from bpfvm.runtime.helpers.table import HELPER_TABLE, Args, Helper, helper
 
@@ -23,6 +25,7 @@ __all__ = [
     "Helper",
     "basic",
     "checksums",
+    "dynptrs",
     "helper",
     "map_helpers",
     "packet_bytes",
@@ -32,4 +35,5 @@ __all__ = [
     "storage",
     "task_helpers",
     "text",
+    "timers",
 ]

@@ -91,14 +91,15 @@ def for_each_map_elem(rt: Runtime, args: Args, frame: CallFrame) -> int:
 
 
 # --- ring buffer ----------------------------------------------------------------------------------------------------
-def _ringbuf(rt: Runtime, map_addr: int) -> RingbufMap:
+def ringbuf_at(rt: Runtime, map_addr: int) -> RingbufMap:
+    """The ring buffer at this address. Raises Unsupported for another map."""
     found = rt.map_at(map_addr)
     if not isinstance(found, RingbufMap):
         raise Unsupported(f"{found!r} is no ring buffer")
     return found
 
 
-def _ringbuf_of(rt: Runtime, sample: int) -> RingbufMap:
+def ringbuf_of(rt: Runtime, sample: int) -> RingbufMap:
     """The buffer a record lies in, from the page offset in its header (bpf_ringbuf_restore_from_rec)."""
     header = sample - HEADER
     base = (header & -PAGE_SIZE) - rt.memory.load(header + 4, 4) * PAGE_SIZE
@@ -111,30 +112,30 @@ def _ringbuf_of(rt: Runtime, sample: int) -> RingbufMap:
 @helper("ringbuf_output")
 def ringbuf_output(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(map, data, size, flags) → 0 or an errno."""
-    return _ringbuf(rt, args[0]).output(rt.memory.read(args[1], args[2]), args[3])
+    return ringbuf_at(rt, args[0]).output(rt.memory.read(args[1], args[2]), args[3])
 
 
 @helper("ringbuf_reserve")
 def ringbuf_reserve(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(map, size, flags) → address of the record or 0."""
-    return 0 if args[2] else _ringbuf(rt, args[0]).reserve(args[1])
+    return 0 if args[2] else ringbuf_at(rt, args[0]).reserve(args[1])
 
 
 @helper("ringbuf_submit")
 def ringbuf_submit(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(record, flags): publish."""
-    _ringbuf_of(rt, args[0]).commit(args[0], args[1])
+    ringbuf_of(rt, args[0]).commit(args[0], args[1])
     return 0
 
 
 @helper("ringbuf_discard")
 def ringbuf_discard(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(record, flags): give up."""
-    _ringbuf_of(rt, args[0]).commit(args[0], args[1], discard=True)
+    ringbuf_of(rt, args[0]).commit(args[0], args[1], discard=True)
     return 0
 
 
 @helper("ringbuf_query")
 def ringbuf_query(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(map, what) → a number."""
-    return _ringbuf(rt, args[0]).query(args[1])
+    return ringbuf_at(rt, args[0]).query(args[1])

@@ -69,6 +69,8 @@ class ArrayMap(Map):
         self._key_addr = self.memory.alloc(8, what="array index")
 
     def destroy(self) -> None:
+        for index in range(self.max_entries if self.special else 0):
+            self.free_fields(self.values + index * self.stride)
         self.memory.free(self.values)
         self.memory.free(self._key_addr)
         super().destroy()
@@ -84,12 +86,19 @@ class ArrayMap(Map):
         if flags & mt.BPF_F_LOCK and not self.has_lock:
             return -errno.EINVAL
         self._store_value(self.values + index * self.stride, value)
+        if not flags & mt.BPF_F_LOCK:
+            self.free_fields(self.values + index * self.stride)
         return 0
 
     def elements(self) -> Iterator[tuple[int, int]]:
         for index in range(self.max_entries):
             self.memory.store(self._key_addr, 4, index)
             yield self._key_addr, self.values + index * self.stride
+
+    def element_around(self, place: int) -> tuple[int, int]:
+        index = (place - self.values) // self.stride
+        self.memory.store(self._key_addr, 4, index)
+        return self._key_addr, self.values + index * self.stride
 
     def _next_key(self, key: bytes | None) -> bytes | int:
         return next_index(key, self.max_entries)

@@ -144,6 +144,15 @@ class Map:
         meanwhile."""
         raise SyscallError(errno.EINVAL, f"{self!r} has no elements to go through")
 
+    def element_around(self, place: int) -> tuple[int, int]:
+        """(key address, value address) of the element in whose value ``place`` lies."""
+        raise UsageError(f"{self!r} has no elements to look for")
+
+    def free_fields(self, addr: int) -> None:
+        """Drop what the kernel's fields of the value at ``addr`` own (bpf_obj_free_fields)."""
+        if self.special:
+            self.rt.objects.free_fields(self.special, addr)
+
     # --- what a kind says about user space's side -------------------------------------------------------------------
     def _value(self, key: bytes) -> bytes | int:
         """The value as user space gets it, or a negative errno."""

@@ -84,7 +84,9 @@ class HashMap(Map):
         self._free: list[Element] = []
 
     def destroy(self) -> None:
-        for element in [*self._elements.values(), *self._free]:
+        for element in self._elements.values():
+            self._give_up(element)
+        for element in self._free:
             self._release(element)
         super().destroy()
 
@@ -98,6 +100,12 @@ class HashMap(Map):
 
     def _release(self, element: Element) -> None:
         self.memory.free(element.addr)
+
+    def _give_up(self, element: Element) -> None:
+        """The element is free for another key."""
+        for value in element.values if self.special else ():
+            self.free_fields(value)
+        self._free.append(element)
 
     def _take(self, key: bytes) -> Element:
         element = self._free.pop() if self._free else self._new_element()
@@ -133,20 +141,27 @@ class HashMap(Map):
         self._store_value(new.values[0], value)
         self._elements.put(key, new)
         if old is not None:
-            self._free.append(old)
+            self._give_up(old)
         return 0
 
     def delete_elem(self, key: bytes) -> int:
         element = self._elements.remove(key)
         if element is None:
             return -errno.ENOENT
-        self._free.append(element)
+        self._give_up(element)
         return 0
 
     def elements(self) -> Iterator[tuple[int, int]]:
         for element in list(self._elements.values()):
             if self._elements.get(element.key) is element:
                 yield element.addr, self._current(element)
+
+    def element_around(self, place: int) -> tuple[int, int]:
+        for element in self._elements.values():
+            for value in element.values:
+                if value <= place < value + self.value_size:
+                    return element.addr, value
+        return super().element_around(place)
 
     def _current(self, element: Element) -> int:
         return element.values[0]

@@ -4,7 +4,7 @@ btf_parse_fields)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from bpfvm.btf import Btf
@@ -29,11 +29,13 @@ MAX_FIELDS: Final = 11
 
 @dataclass(frozen=True, slots=True)
 class SpecialField:
-    """``name`` is the struct's name, or the pointer's tag; ``offset`` and ``size`` in bytes."""
+    """``name`` is the struct's name, or the pointer's tag; ``offset`` and ``size`` in bytes; ``target``: name of what
+    a pointer points to."""
 
     name: str
     offset: int
     size: int
+    target: str = field(default="", compare=False)
 
 
 def special_fields(btf: Btf | None, type_id: int) -> tuple[SpecialField, ...]:
@@ -68,4 +70,10 @@ def _scan(btf: Btf, type_id: int, base: int, found: list[SpecialField], depth: i
     elif isinstance(type_, t.Ptr):
         tag = btf.type(type_.type)
         if isinstance(tag, t.TypeTag) and tag.name in KPTR_TAGS:
-            found.append(SpecialField(tag.name, base, 8))
+            found.append(SpecialField(tag.name, base, 8, _target(btf, tag.type)))
+
+
+def _target(btf: Btf, type_id: int) -> str:
+    """Name of the first type behind modifiers, tags and typedefs."""
+    found = btf.resolve(type_id)
+    return found.name if isinstance(found, t.Struct | t.Fwd) else ""

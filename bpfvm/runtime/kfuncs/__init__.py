@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Kernel functions by name. Importing this package fills the table."""
+
+from __future__ import annotations
+
+from bpfvm.runtime.kfuncs import cpumask, dynptrs, iterators, objects, sections, strings, tasks, work
+from bpfvm.runtime.kfuncs.table import KFUNCS, Kfunc, kfunc
+
+__all__ = [
+    "KFUNCS",
+    "Kfunc",
+    "cpumask",
+    "dynptrs",
+    "iterators",
+    "kfunc",
+    "objects",
+    "sections",
+    "strings",
+    "tasks",
+    "work",
+]
