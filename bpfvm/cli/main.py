@@ -20,6 +20,7 @@ _GROUPS = {
     "thp": ("bpfvm.cli.thp", "Run BPF-THP policies in the emulated mm."),
     "prog": ("bpfvm.cli.prog", "List, print, verify and run the programs of an object."),
     "core": ("bpfvm.cli.core", "Explain CO-RE relocations."),
+    "link": ("bpfvm.cli.link", "Link several objects statically to one."),
     "btf": ("bpfvm.cli.btf", "Print BTF: an object's, a file's, the emulated kernel's."),
     "conform": ("bpfvm.cli.conform", "Put a suite of programs with known verdicts to a verifier."),
     "bench": ("bpfvm.cli.bench", "Measure how fast the engines are."),
@@ -37,7 +38,7 @@ class LazyGroup(click.Group):
         if cmd_name not in _GROUPS:
             return None
         module = importlib.import_module(_GROUPS[cmd_name][0])
-        command = module.group
+        command = module.group if hasattr(module, "group") else module.command
         assert isinstance(command, click.Command)
         return command
 

@@ -32,6 +32,7 @@ class Section:
     info: int
     entsize: int
     data: memoryview = field(repr=False)
+    align: int = 1
 
     @property
     def executable(self) -> bool:

@@ -133,6 +133,7 @@ def _section(data: bytes, index: int, raw: Any, names: bytes, place: int, path: 
         info=raw["sh_info"],
         entsize=raw["sh_entsize"],
         data=_contents(data, raw, name or f"section #{index}", path),
+        align=raw["sh_addralign"],
     )
 
 

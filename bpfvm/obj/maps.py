@@ -76,6 +76,15 @@ def _map(btf: Btf, entry: t.VarSecinfo, section: Section) -> MapSpec:
     return _spec(btf, _read(btf, name, definition, is_inner=False))
 
 
+def map_definition(btf: Btf, var_id: int) -> MapSpec:
+    """The map that a VAR of ``.maps`` declares; an extern declares one as well. Raises BadInput."""
+    var = btf.type(var_id)
+    definition = btf.resolve(var.type) if isinstance(var, t.Var) else var
+    if not isinstance(definition, t.Struct) or definition.is_union:
+        raise _bad(var.name, f"unexpected def kind {definition.kind_name}.")
+    return _spec(btf, _read(btf, var.name, definition, is_inner=False))
+
+
 def _read(btf: Btf, name: str, definition: t.Struct, *, is_inner: bool) -> _Def:
     found = _Def(name)
     for index, member in enumerate(definition.members):

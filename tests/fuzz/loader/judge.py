@@ -20,6 +20,7 @@ from bpfvm.btf.write import rewrite
 from bpfvm.elf import read_elf
 from bpfvm.errors import BadInput, UsageError
 from bpfvm.obj.link import explain_core, link_program
+from bpfvm.obj.linker import link_objects
 from bpfvm.obj.model import ObjectSpec
 from bpfvm.obj.open import open_object
 from bpfvm.report.listing import object_data
@@ -62,10 +63,12 @@ def timed() -> Iterator[None]:
 def judge(data: bytes, seen: Counter[str]) -> None:
     """Do all that the loader can do with ``data``; ``seen`` counts endings. Anything but BadInput goes through."""
     _try(lambda: _btf(data), seen, "btf")
+    _try(lambda: link_objects([(data, "one"), (data, "again")]), seen, "link statically")
     spec = _try(lambda: open_object(data), seen, "open")
     if spec is None:
         return
     _try(lambda: object_data(spec), seen, "list")
+    _try(lambda: open_object(link_objects([(data, "alone")])), seen, "link alone")
     for name in spec.programs:
         _try(lambda name=name: link_program(spec, name, kernel()), seen, "link")  # type: ignore[misc]
         _try(lambda name=name: _explain(spec, name), seen, "explain")  # type: ignore[misc]
