@@ -66,7 +66,7 @@ class Input:
 
     def globals(self) -> list[Symbol]:
         """Symbols that other files may see."""
-        return [each for each in self.elf.symbols if each.bind != STB_LOCAL and each.name]
+        return [each for each in self.elf.symbols if each.bind != STB_LOCAL]
 
     @cached_property
     def declared(self) -> dict[str, int]:

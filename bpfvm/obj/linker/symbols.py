@@ -72,9 +72,12 @@ def merge_symbols(inputs: Sequence[Input], sections: Sections) -> Symbols:
 
 
 def _is_linked(source: Input, symbol: Symbol, sections: Sections) -> bool:
-    """Whether the symbol is undefined, special, or lies in a section that is in the result."""
+    """Whether the symbol is undefined, special, or lies in a section that is in the result. Raises BadInput for a
+    global one without a name."""
+    if symbol.bind != STB_LOCAL and not symbol.name:
+        raise source.bad(f"can't fetch symbol name for symbol #{symbol.index}", ".symtab", 24 * symbol.index)
     if not symbol.section:
-        return symbol.bind != STB_LOCAL and bool(symbol.name)
+        return symbol.bind != STB_LOCAL
     return symbol.section >= SHN_LORESERVE or (source.number, symbol.section) in sections.places
 
 
@@ -91,7 +94,7 @@ def _mention(known: dict[str, Global], source: Input, symbol: Symbol) -> None:
     defined = bool(symbol.section)
     if defined and not before.is_extern and STB_WEAK not in (before.symbol.bind, symbol.bind):
         text = f"conflicting non-weak symbol #{symbol.index} ({symbol.name}) definition in '{source.path}'"
-        raise source.bad(f"{text}, after the one in '{before.source.path}'")
+        raise source.bad(f"{text}, after the one in '{before.source.path}'", ".symtab", 24 * symbol.index)
     check_compatible(symbol.name, before.source, before.type_id, source, type_id)
     before.visibility = max(before.visibility, symbol.visibility)
     if symbol.bind == STB_GLOBAL:
