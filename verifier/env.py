@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, final
 
 from bpfvm.isa.helper_ids import HELPERS
 from bpfvm.isa.insn import Insn
+from bpfvm.isa.opcodes import BPF_COMPLEXITY_LIMIT_INSNS
 from bpfvm.isa.table import op_of
 from bpfvm.obj.model import LineInfo, MapSpec, Program
 from verifier.capabilities import ALL_CAPS, Capabilities
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from verifier.func_args import ArgInfo
     from verifier.kfuncs import KfuncMeta
     from verifier.liveness import Liveness
+    from verifier.observe import Observer
     from verifier.profile import KernelProfile
     from verifier.scc import SccVisit
 
@@ -136,6 +138,8 @@ class Env:
         self.strict_alignment = False
         self.test_state_freq = False
         self.read_marks = profile.read_marks
+        self.complexity_limit = BPF_COMPLEXITY_LIMIT_INSNS
+        self.observer: Observer | None = None
 
         count = len(program.insns)
         self.prune_points = bytearray(count + 1)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from bpfvm.isa.opcodes import BPF_COMPLEXITY_LIMIT_INSNS
 from verifier.cfg import subprog_end
 from verifier.env import Env
 from verifier.exceptions import THROW
 
-COMPLEXITY_LIMIT_INSNS: Final = 1_000_000
 MAY_GOTO: Final = 0xE5
 LOOP_SLOTS: Final = 3 * 8
 """Registers that the kernel saves around a loop it puts in place of bpf_loop()."""
@@ -49,7 +49,7 @@ def write_statistics(env: Env, *, accepted: bool) -> None:
     if env.log.stats:
         env.log.always(f"stack depth {'+'.join(map(str, _stack_depths(env, accepted)))}\n")
     env.log.always(
-        f"processed {env.insn_processed} insns (limit {COMPLEXITY_LIMIT_INSNS}) "
+        f"processed {env.insn_processed} insns (limit {BPF_COMPLEXITY_LIMIT_INSNS}) "
         f"max_states_per_insn {env.max_states_per_insn} total_states {env.total_states} "
         f"peak_states {env.peak_states} mark_read {env.longest_mark_walk}\n"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bpfvm.btf import Btf
 from bpfvm.errors import Rejected
+from bpfvm.isa.opcodes import BPF_COMPLEXITY_LIMIT_INSNS
 from bpfvm.obj.model import Program, VerifiedProgram
 from verifier.arena import check_signed_loads
 from verifier.attach import StructOpsTypes, check_attach
@@ -28,19 +29,24 @@ from verifier.live_regs import compute_live_registers
 from verifier.liveness import Liveness
 from verifier.log import Log
 from verifier.object_calls import makes_object
+from verifier.observe import Observer
 from verifier.profile import PROFILES, KernelProfile
 from verifier.pseudo_imm64 import resolve_imm64
 from verifier.reg_type import BASE_TYPE_MASK, PTR_TO_CTX
 from verifier.rejection import E2BIG, EINVAL, EPERM, Rejection
 from verifier.scc import compute_scc
-from verifier.statistics import COMPLEXITY_LIMIT_INSNS, note_rewrites, write_statistics
+from verifier.statistics import note_rewrites, write_statistics
 from verifier.walk import check_function
 
 
 @dataclass(frozen=True, slots=True)
 class VerifierEnv:
     """What a program is verified against: the kernel's BTF, a kernel profile, the registered struct_ops types; and
-    the load flags BPF_F_STRICT_ALIGNMENT and BPF_F_TEST_STATE_FREQ; and the capabilities of who loads it."""
+    the load flags BPF_F_STRICT_ALIGNMENT and BPF_F_TEST_STATE_FREQ; and the capabilities of who loads it.
+
+    complexity_limit: instructions after which it is refused as too large (the kernel's is the default); observer: who
+    watches the walk.
+    """
 
     kernel_btf: Btf
     profile: KernelProfile = PROFILES["6.18"]
@@ -48,6 +54,8 @@ class VerifierEnv:
     strict_alignment: bool = False
     test_state_freq: bool = False
     caps: Capabilities = ALL_CAPS
+    complexity_limit: int = BPF_COMPLEXITY_LIMIT_INSNS
+    observer: Observer | None = None
 
 
 def verify(program: Program, env: VerifierEnv, *, log_level: int = 1) -> VerifiedProgram:
@@ -71,6 +79,8 @@ def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Reject
     run = Env(program, env.kernel_btf, env.profile, Log(log_level), env.caps)
     run.strict_alignment = env.strict_alignment
     run.test_state_freq = env.test_state_freq and env.caps.bpf
+    run.complexity_limit = env.complexity_limit
+    run.observer = env.observer
     rejection = may_ask(program, env.caps)
     if rejection is not None:
         return rejection, run
@@ -101,7 +111,7 @@ def _phases(run: Env, types: StructOpsTypes | None) -> None:
     program = run.program
     if not program.insns:
         run.reject(EINVAL, "")
-    if len(program.insns) > COMPLEXITY_LIMIT_INSNS:
+    if len(program.insns) > BPF_COMPLEXITY_LIMIT_INSNS:
         run.reject(E2BIG, "")
     check_func_info_early(run)
     add_subprogs(run)

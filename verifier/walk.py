@@ -11,6 +11,7 @@ from verifier.env import Env
 from verifier.exceptions import check_exception_args
 from verifier.func_args import entry_registers, function_args
 from verifier.insn_check import is_well_formed, refuse_reserved
+from verifier.observe import observed
 from verifier.prune import close_path, is_state_visited
 from verifier.reg import pointer
 from verifier.reg_type import PTR_TO_CTX
@@ -18,7 +19,6 @@ from verifier.rejection import E2BIG, Rejection
 from verifier.sanitize import with_barrier
 from verifier.state_print import print_insn, print_insn_state, state_text
 from verifier.states import MAIN_CALLSITE, Frame, VerifierState
-from verifier.statistics import COMPLEXITY_LIMIT_INSNS
 from verifier.subprogs import main_is_reliable
 from verifier.transfer import EXIT, RETURNED, TRANSFER, Transfer
 
@@ -90,6 +90,12 @@ def _mispredicted(env: Env, transfer: Transfer | None, op: Op | None) -> int:
 def _walk(env: Env) -> None:
     program = [_transfer(insn, op) for insn, op in zip(env.insns, env.ops, strict=True)]
     prune_points, jmp_points, is_store = env.prune_points, env.jmp_points, env.is_store
+    observer = env.observer
+    if observer is not None:
+        program = [observed(observer, transfer) if transfer is not None else None for transfer in program]
+        if observer.follows_all_paths:
+            prune_points = bytearray(len(prune_points))
+    limit = env.complexity_limit
     insns, ops, log, seen = env.insns, env.ops, env.log, env.seen
     liveness = env.liveness
     assert liveness is not None
@@ -101,7 +107,7 @@ def _walk(env: Env) -> None:
         env.prev_insn_idx = prev
         i = env.insn_idx
         env.insn_processed += 1
-        if env.insn_processed > COMPLEXITY_LIMIT_INSNS:
+        if env.insn_processed > limit:
             env.reject(E2BIG, f"BPF program is too large. Processed {env.insn_processed} insn")
         state = env.state
         state.last_insn_idx = prev

@@ -11,6 +11,7 @@ from bpfvm.conform.expectation import FLAGS
 from bpfvm.conform.suite import UNPRIVILEGED, Case, opened
 from bpfvm.conform.test_run import Accepted, NotRun, run_for_retval
 from bpfvm.errors import BpfvmError
+from bpfvm.isa.opcodes import BPF_COMPLEXITY_LIMIT_INSNS
 from bpfvm.obj.link import link_program
 from bpfvm.obj.model import Program
 from verifier import VerifierEnv, check
@@ -27,6 +28,7 @@ class OurVerifier:
     btf: Btf
     profile: KernelProfile
     struct_ops: StructOpsTypes | None = None
+    complexity_limit: int = BPF_COMPLEXITY_LIMIT_INSNS
 
     def ask(self, case: Case) -> Answer:
         """The verdict with its log; the returned value if the case has one."""
@@ -53,6 +55,7 @@ class OurVerifier:
             struct_ops=self.struct_ops,
             strict_alignment=bool(case.flags & FLAGS["BPF_F_STRICT_ALIGNMENT"]),
             test_state_freq=bool(case.flags & FLAGS["BPF_F_TEST_STATE_FREQ"]),
+            complexity_limit=self.complexity_limit,
         )
         rejection, run = check(program, env, log_level=case.log_level)
         if rejection is not None and not case.log_level:

@@ -28,6 +28,7 @@ from tests.fuzz.verifier.code import CALL, MAY_GOTO
 from tests.fuzz.verifier.judge import load_options, program
 from tests.fuzz.verifier.sample import ARRAY, CTX_SIZE, MAPS, ONE, Sample
 from tests.fuzz.verifier.states import Recorded, outside, record
+from tests.fuzz.verifier.world import World
 from verifier.env import Env
 from verifier.reg_type import PTR_TO_CTX
 
@@ -145,13 +146,25 @@ class Machine:
             return ctx, ctx, 0
         return ctx, ctx, CTX_SIZE
 
+    def _places(self) -> dict[int, tuple[int, tuple[int, ...]]]:
+        """Where maps and their elements are, for `World`."""
+        out = {}
+        for spec, made in zip(MAPS, self.maps, strict=True):
+            fixed = spec.map_type in ("array", "percpu_array")
+            out[id(spec)] = made.addr, tuple(value for _, value in made.elements()) if fixed else ()
+        return out
+
     def run(self, seed: int, recorded: Recorded | None) -> Result:
         """One run. Raises Trap; sets `problem` if a value is outside what the verifier knew."""
         ctx, data, size = self.context(random.Random(seed))
 
+        packet = (data, data + size) if self.sample.prog_type == "xdp" else (0, 0)
+        world = World(self.memory, self.interp._stack, ctx, packet, self._places())
+
         def watch(_image: Image, slot: int, regs: Sequence[int]) -> None:
             if recorded is not None and not self.problem:
-                self.problem = outside(recorded, slot, regs, ctx)
+                world.depth, world.values = self.interp._depth, regs
+                self.problem = outside(recorded, slot, world)
 
         self.interp.on_insn = watch if recorded is not None else None
         r0 = self.interp.run(self.image, ctx, fuel=FUEL)

@@ -8,7 +8,6 @@ import os
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from unittest import mock
 
 from bpfvm.isa.insn import encode
 from bpfvm.obj.model import Program
@@ -16,7 +15,7 @@ from tests import kernel_oracle as ko
 from tests.differential.verifier_oracle import TcpOps, environment, normal
 from tests.fuzz.verifier.sample import MAPS, Sample
 from tests.fuzz.verifier.tcp_ca import TcpCa
-from verifier import Rejection, walk
+from verifier import Rejection
 from verifier.env import Env
 from verifier.verify import check
 
@@ -134,9 +133,14 @@ def judge(sample: Sample, level: int = 2) -> Verdicts | None:
     kernel = ko.verify(code, sample.prog_type, maps=kernel_maps(), log_level=level, **options)
     if kernel.errno in TRANSIENT:
         return None
-    env = replace(environment(), struct_ops=TcpCa(), test_state_freq=sample.every_state, strict_alignment=sample.strict)
-    with mock.patch.object(walk, "COMPLEXITY_LIMIT_INSNS", needed * 4 + 1000):
-        rejection, run = check(program(sample), env, log_level=level)
+    env = replace(
+        environment(),
+        struct_ops=TcpCa(),
+        test_state_freq=sample.every_state,
+        strict_alignment=sample.strict,
+        complexity_limit=needed * 4 + 1000,
+    )
+    rejection, run = check(program(sample), env, log_level=level)
     processed = kernel.stats.get("processed", 0)
     return Verdicts(kernel.ok, kernel.errno, kernel.log, processed, rejection, run.log.text(), run)
 
