@@ -56,8 +56,8 @@ bench: $(VENV)/.dev ## measure the engines; writes build/bench.json
 fuzz-engines: $(VENV)/.dev ## COUNT verifiable and COUNT wild programs on all engines
 	@$(BIN)/python -m tests.property.engine.engines $(COUNT)
 
-fuzz-verifier: $(VENV)/.dev ## random programs against the running kernel's verifier
-	@$(BIN)/python -m tests.fuzz.verifier --count $(COUNT) --seed $(SEED) --jobs $(JOBS)
+fuzz-verifier: $(VENV)/.dev ## random programs against the running kernel's verifier and its states against real runs, for MINUTES
+	@$(BIN)/python -m tests.fuzz.verifier --minutes $(MINUTES) --seed $(SEED) --jobs $(JOBS)
 
 fuzz-loader: $(VENV)/.dev ## objects with changed bytes through the loader, for MINUTES; guided by atheris if it can be installed
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' || echo "no atheris here: mutants are drawn at random"

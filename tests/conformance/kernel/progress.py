@@ -29,7 +29,11 @@ class Progress:
 
     def step(self, name: str) -> None:
         """One more is done; ``name`` is shown beside the numbers."""
-        self._done += 1
+        self.at(self._done + 1, name)
+
+    def at(self, done: int, name: str) -> None:
+        """So many are done."""
+        self._done = done
         if not self._shown:
             return
         width = 30

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """`python -m tests.fuzz.verifier --count N --seed S --jobs J`: random programs against the running kernel's verifier.
 
+What both accept is run on several inputs in the checked interpreter: it must not trap, and registers, pointers and
+stack slots must at every instruction lie in a state that the verifier saw there. A program is its seed: the same seed
+gives the same program on the same kernel. Differences are made small and printed as they are found.
+
 Exit status 0: nothing unsound (and, with --exact, no difference at all); 1: something; 77: the kernel can't be asked.
 """
 
@@ -9,10 +13,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 
+from tests.conformance.kernel.progress import Progress
 from tests.differential.verifier_oracle import unusable
-from tests.fuzz.verifier.report import Tally, batch, show
+from tests.fuzz.verifier.report import Batch, Tally, batch, show
 
 BATCH = 100
 UNSOUND = ("unsafe", "trap", "state", "pruning", "result", "crash")
@@ -40,16 +45,22 @@ def main() -> int:
     stop = time.monotonic() + options.minutes * 60 if options.minutes else None
     seeds = range(options.seed, options.seed + (options.count if stop is None else 1 << 40), BATCH)
     last = options.seed + options.count if stop is None else 1 << 62
-    with ProcessPoolExecutor(options.jobs) as pool:
-        pending = []
-        for first in seeds:
-            if stop is not None and time.monotonic() > stop:
-                break
-            pending.append(pool.submit(batch, first, min(BATCH, last - first)))
-            if len(pending) > options.jobs * 2:
-                tally.add(pending.pop(0).result())
-        for future in pending:
-            tally.add(future.result())
+    whole = len(seeds) if stop is None else int(options.minutes * 60)
+    try:
+        with ProcessPoolExecutor(options.jobs) as pool, Progress("fuzzing", whole) as shown:
+            pending: list[Future[Batch]] = []
+            for first in seeds:
+                if stop is not None and time.monotonic() > stop:
+                    break
+                pending.append(pool.submit(batch, first, min(BATCH, last - first)))
+                if len(pending) > options.jobs * 2:
+                    tally.add(pending.pop(0).result())
+                left = whole if stop is None else int(stop - time.monotonic())
+                shown.at((first - options.seed) // BATCH if stop is None else whole - left, f"seed {first}")
+            for future in pending:
+                tally.add(future.result())
+    except KeyboardInterrupt:
+        print("interrupted; so far:")
     show(tally)
     bad = tally.count(*UNSOUND)
     return 1 if bad or (options.exact and tally.differences()) else 0

@@ -55,7 +55,9 @@ VALUES: Final = (
     1 << 32,
 )
 PACKET: Final = 64
-STACK_FILL: Final = (0x5A, 0xA5, 0x00)
+STACK_SIZE: Final = 32 * 512
+STACK_FILLS: Final = (random.Random(1).randbytes(STACK_SIZE), random.Random(2).randbytes(STACK_SIZE), bytes(STACK_SIZE))
+"""what never written stack holds, by `shift`"""
 OBJECT: Final = 16384
 """Bytes of what stands for a kernel object."""
 _REPEATABLE: Final = frozenset(
@@ -77,6 +79,22 @@ class Result:
     data: bytes
     maps: tuple[bytes, ...]
 
+    def against(self, other: Result) -> str:
+        """What is different, "" if nothing."""
+        parts = []
+        if self.r0 != other.r0:
+            parts.append(f"r0 {self.r0:#x} and {other.r0:#x}")
+        for name, one, two in (
+            ("data", self.data, other.data),
+            *zip(("array", "one"), self.maps, other.maps, strict=True),
+        ):
+            if one != two:
+                at = next(
+                    (i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two))
+                )
+                parts.append(f"{name} from byte {at} on: {one[at : at + 8].hex()} and {two[at : at + 8].hex()}")
+        return ", ".join(parts)
+
 
 class Machine:
     """A fresh kernel with the shared maps. `shift` moves all addresses and fills the stack with another pattern, so
@@ -92,7 +110,7 @@ class Machine:
         self.runtime.current = lambda: task
         self.interp = Interpreter(self.memory, self.runtime, packet=self._packet)
         self.interp.may_goto_budget = ROUNDS
-        self.memory.write(self.interp._stack, bytes((STACK_FILL[shift],)) * (32 * 512))
+        self.memory.write(self.interp._stack, STACK_FILLS[shift])
         self.image = self._image(run)
         self.problem = ""
 
@@ -146,7 +164,7 @@ class Machine:
             return ctx, ctx, 0
         return ctx, ctx, CTX_SIZE
 
-    def _places(self) -> dict[int, tuple[int, tuple[int, ...]]]:
+    def places(self) -> dict[int, tuple[int, tuple[int, ...]]]:
         """Where maps and their elements are, for `World`."""
         out = {}
         for spec, made in zip(MAPS, self.maps, strict=True):
@@ -159,7 +177,7 @@ class Machine:
         ctx, data, size = self.context(random.Random(seed))
 
         packet = (data, data + size) if self.sample.prog_type == "xdp" else (0, 0)
-        world = World(self.memory, self.interp._stack, ctx, packet, self._places())
+        world = World(self.memory, self.interp._stack, ctx, packet, self.places())
 
         def watch(_image: Image, slot: int, regs: Sequence[int]) -> None:
             if recorded is not None and not self.problem:
@@ -208,7 +226,7 @@ def _one_input(sample: Sample, run: Env, recorded: Recorded | None, seed: int) -
     if any(Machine(sample, run, shift).run(seed, None) != ours for shift in (1, 2)):
         return ""
     theirs = _in_kernel(sample, seed)
-    return "" if theirs is None or theirs == ours else f"result: input {seed}: kernel {theirs}, ours {ours}"
+    return "" if theirs is None or theirs == ours else f"result: input {seed}, kernel and ours: {theirs.against(ours)}"
 
 
 def _repeatable(sample: Sample) -> bool:
