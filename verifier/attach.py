@@ -85,7 +85,7 @@ def check_attach(env: Env, types: StructOpsTypes | None) -> None:
         check_attach_target(env)
     elif prog_type in NF_CONN_WRITERS:
         env.btf_store = nf_conn_rule(env)
-    env.ctx_kind = ctx_kind(prog_type, attach_type)
+    env.ctx_kind = ctx_kind(prog_type, attach_type, bpf_capable=env.bpf_capable)
     if env.ctx_kind is None:
         env.unsupported(f"program type {prog_type}")
 

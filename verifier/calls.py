@@ -154,6 +154,16 @@ def _note_map(env: Env, meta: CallMeta, name: str) -> None:
             env.call_map[env.insn_idx] = None
 
 
+def check_tail_calls(env: Env) -> None:
+    """After the walk: who is kept from speculating past a program array's end needs to know which array it is
+    (do_misc_fixups)."""
+    if env.bypass_spec:
+        return
+    for i, map_ in sorted(env.call_map.items()):
+        if map_ is None and env.seen[i] and HELPERS.get(env.insns[i].imm) == "tail_call":
+            env.reject(EINVAL, "tail_call abusing map_ptr")
+
+
 def _note_key(env: Env, meta: CallMeta, name: str) -> None:
     """The slot a tail call takes, if it is known, is relied upon (record_func_key). The refusal has no newline."""
     if name != "tail_call":

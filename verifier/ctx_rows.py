@@ -73,6 +73,8 @@ SK_BUFF_USE: Final[dict[str, tuple[str, str]]] = {
     "flow_dissector": ("data data_end flow_keys", ""),
 }
 """program type → (fields it reads, fields it writes)."""
+CGROUP_SKB_UNPRIVILEGED: Final = (f"{_ANY} {_IP} mark hwtstamp tstamp", "mark priority cb")
+"""The same for cgroup_skb programs loaded without CAP_BPF."""
 XDP: Final = """
 data 0 4 4 - pkt
 data_end 4 8 4 - pkt_end

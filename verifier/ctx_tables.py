@@ -145,11 +145,15 @@ _SIMPLE: Final[dict[str, CtxKind]] = {
     "lsm": CtxKind(TRACING_ARGS, proto=True),
     "lirc_mode2": CtxKind(4, _parse(rows.LIRC_MODE2)),
 }
+_UNPRIVILEGED: Final = {"cgroup_skb": CtxKind(SK_BUFF_SIZE, _named(rows.SK_BUFF, *rows.CGROUP_SKB_UNPRIVILEGED))}
 
 
 @cache
-def ctx_kind(prog_type: str, attach_type: int) -> CtxKind | None:
-    """The context of a program type as it is with an expected attach type; None for types that have none here."""
+def ctx_kind(prog_type: str, attach_type: int, *, bpf_capable: bool = True) -> CtxKind | None:
+    """The context of a program type as it is with an expected attach type, for who has CAP_BPF or hasn't; None for
+    types that have none here."""
+    if not bpf_capable and prog_type in _UNPRIVILEGED:
+        return _UNPRIVILEGED[prog_type]
     simple = _SIMPLE.get(prog_type)
     if simple is not None:
         return simple

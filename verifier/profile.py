@@ -68,7 +68,6 @@ class KernelProfile:
     need_bpf, need_perfmon: helpers that are offered only to who has the capability;
     barriers: what may not be speculated on gets a barrier in front, where earlier kernels refuse the program (since
     6.16);
-    swapped_alu_texts: a number moved by a pointer is named where the pointer is in refusals, and the other way round;
     cpus: possible CPUs, the bound of bpf_get_smp_processor_id().
     """
 
@@ -98,7 +97,6 @@ class KernelProfile:
     need_bpf: frozenset[str] = NEED_BPF_6_18
     need_perfmon: frozenset[str] = NEED_PERFMON_6_18
     barriers: bool = True
-    swapped_alu_texts: bool = True
     map_structs: Mapping[str, str] = field(default_factory=dict)
     ctx_arg_types: Mapping[tuple[str, str], str] = field(default_factory=dict)
     unknown_helper_text: str = "program of this type cannot use helper"
@@ -173,7 +171,6 @@ PROFILES: Final[dict[str, KernelProfile]] = {
         need_bpf=NEED_BPF_6_12,
         need_perfmon=NEED_PERFMON_6_12,
         barriers=False,
-        swapped_alu_texts=False,
         kfunc_sets=KFUNCS_BY_TYPE_6_12,
         null_elision=False,
         indirect_stack_texts=True,

@@ -103,12 +103,11 @@ def before_move(env: Env, insn: Insn, ptr: RegState, off: RegState, *, scalar_fi
     known = not num.var_off.mask
     move = None
     if not env.state.speculative:
-        swapped = scalar_first and env.profile.swapped_alu_texts
-        named, other = (insn.dst, insn.src) if swapped else (insn.src, insn.dst)
+        number, pointer = (insn.dst, insn.src) if scalar_first else (insn.src, insn.dst)
         if not known and (num.smin < 0) != (num.smax < 0):
-            _refuse(env, f"R{named} has unknown scalar with mixed signed bounds")
+            _refuse(env, f"R{number} has unknown scalar with mixed signed bounds")
         left = (num.smin < 0) != (_how(insn) == "sub")
-        limit = _limit(env, insn, ptr, left, other)
+        limit = _limit(env, insn, ptr, left, pointer)
         kind = (BY_DST if scalar_first else BY_SRC) | (NEG_VALUE if num.smin < 0 else 0)
         move = Move(kind | (IMMEDIATE if known else 0), limit, left)
         env.explore_alu_limits = env.explore_alu_limits or not known

@@ -13,6 +13,7 @@ from verifier.arena import check_signed_loads
 from verifier.attach import StructOpsTypes, check_attach
 from verifier.attach_types import effective, may_load
 from verifier.backtrack import back_steps
+from verifier.calls import check_tail_calls
 from verifier.capabilities import ALL_CAPS, BPF_MAXINSNS, Capabilities, missing_for_map, missing_for_type
 from verifier.cfg import (
     add_subprogs,
@@ -139,6 +140,7 @@ def _phases(run: Env, types: StructOpsTypes | None) -> None:
     check_max_stack_depth(run)
     check_signed_loads(run)
     note_rewrites(run)
+    check_tail_calls(run)
     if run.reached_no_kfunc:
         run.reject(EINVAL, "invalid kernel function call not eliminated in verifier pass")
 

@@ -67,6 +67,11 @@ static void one(struct bpf_test *t)
 		printf("%s[\"%s\", %d]", i ? ", " : "", t->fixup_kfunc_btf_id[i].kfunc, t->fixup_kfunc_btf_id[i].insn_idx);
 	printf("], \"errstr\": ");
 	text(t->errstr);
+	printf(", \"errstr_unpriv\": ");
+	if (t->errstr_unpriv)
+		text(t->errstr_unpriv);
+	else
+		printf("null");
 	printf(", \"result\": %d, \"result_unpriv\": %d, \"prog_type\": %d, \"flags\": %d, \"attach_type\": %d", t->result,
 	       t->result_unpriv, t->prog_type, t->flags, t->expected_attach_type);
 	printf(", \"processed\": %u, \"kfunc\": ", t->insn_processed);
@@ -74,7 +79,8 @@ static void one(struct bpf_test *t)
 	printf(", \"xlated\": %d", t->expected_insns[0].code || t->unexpected_insns[0].code);
 	printf(", \"runs\": [");
 	for (int i = 0; i < (t->runs ? t->runs : 1); i++) {
-		printf("%s{\"retval\": %d", i ? ", " : "", (int)t->retvals[i].retval);
+		printf("%s{\"retval\": %d, \"retval_unpriv\": %d", i ? ", " : "", (int)t->retvals[i].retval,
+		       (int)t->retvals[i].retval_unpriv);
 		hex("data", t->retvals[i].data, TEST_DATA_LEN);
 		putchar('}');
 	}

@@ -41,8 +41,7 @@ def score(suite: str, records: Mapping[str, Record]) -> dict[str, Any]:
         found["full"] = _count(judged, "full")
         found["messages"] = _count((r for r in judged if r.get("has_messages") and r.get("agree")), "messages")
         found["retval"] = _count((r for r in judged if r.get("has_retval")), "retval")
-        unpriv = [record for record in records.values() if record.get("unpriv")]
-        found["unpriv"] = _share(0, len(unpriv)) | {"not_supported": len(unpriv)}
+        found |= _unprivileged([record["unprivileged"] for record in records.values() if "unprivileged" in record])
         found["out_of_scope"] = {word: sum(bool(r.get(word)) for r in judged) for word in ("xlated", "jited")}
     if suite == "c":
         loaded = [record for record in judged if record["ours"] == "success"]
@@ -50,6 +49,17 @@ def score(suite: str, records: Mapping[str, Record]) -> dict[str, Any]:
     if suite == "d":
         found |= _work(judged)
     return found
+
+
+def _unprivileged(judged: list[Record]) -> dict[str, Any]:
+    """The same programs, loaded without capabilities."""
+    return {
+        "unpriv": _count(judged, "agree"),
+        "unpriv_full": _count(judged, "full"),
+        "unpriv_messages": _count((r for r in judged if r.get("has_messages") and r.get("agree")), "messages"),
+        "unpriv_retval": _count((r for r in judged if r.get("has_retval")), "retval"),
+        "unpriv_unsafe": sum(record.get("category") == "unsafe" for record in judged),
+    }
 
 
 def _work(judged: Iterable[Record]) -> dict[str, Any]:
@@ -70,12 +80,13 @@ def shrunk(scores: Scores, baseline: Scores) -> list[str]:
     worse = []
     for suite, found in scores.items():
         before = baseline.get(suite, {})
-        for key in ("verdict", "full", "messages", "retval", "unpriv", "loaded"):
+        for key in ("verdict", "full", "messages", "retval", "unpriv", "unpriv_full", "loaded"):
             old, new = before.get(key), found.get(key)
             if old and new and new["agree"] < old["agree"]:
                 worse.append(f"suite {suite}: {key} {new['agree']}/{new['total']}, was {old['agree']}/{old['total']}")
-        if found["unsafe"] > before.get("unsafe", found["unsafe"]):
-            worse.append(f"suite {suite}: {found['unsafe']} unsafe, was {before['unsafe']}")
+        for key in ("unsafe", "unpriv_unsafe"):
+            if found.get(key, 0) > before.get(key, found.get(key, 0)):
+                worse.append(f"suite {suite}: {found[key]} {key}, was {before[key]}")
     return worse
 
 
@@ -92,16 +103,23 @@ def table(scores: Scores) -> str:
     return "\n".join(lines)
 
 
+def _reason(record: Record) -> str:
+    return str(record.get("category") or record.get("run_category", "?"))
+
+
 def categories(records: Records) -> str:
     """The most frequent reasons for disagreement."""
     lines = []
     for suite, cases in records.items():
         counts = Counter(
-            record.get("category") or record.get("run_category", "?")
+            _reason(record)
             for record in cases.values()
             if record.get("priv", True) and not record.get("full", record.get("agree"))
         )
         lines += [f"suite {suite}: {count:5}  {category}" for category, count in counts.most_common(25)]
+        unpriv = [case["unprivileged"] for case in cases.values() if "unprivileged" in case]
+        counts = Counter(_reason(record) for record in unpriv if not record["full"])
+        lines += [f"suite {suite}: {count:5}  unprivileged: {category}" for category, count in counts.most_common(25)]
     return "\n".join(lines)
 
 

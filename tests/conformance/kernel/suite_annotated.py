@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bpfvm.conform.expectation import ANY_POINTER, Expectation, read_tags
+from bpfvm.conform.expectation import ANY_POINTER, Expectation, Mode, read_tags
 from bpfvm.conform.messages import first_missing
 from bpfvm.conform.pool import Record, Task
 from bpfvm.conform.test_run import TEST_VALUE, NotRun, run_for_retval
@@ -14,6 +14,7 @@ from bpfvm.errors import BpfvmError
 from tests.conformance.kernel.corpus import Corpus, objects
 from tests.conformance.kernel.kernel import kernel
 from tests.conformance.kernel.verdict import Verdict, judge, opened
+from verifier.capabilities import ALL_CAPS, NO_CAPS, Capabilities
 
 NAME = "a"
 PROFILE = "6.12"
@@ -47,19 +48,22 @@ def judge_one(path: str, prog: str) -> Record:
     assert spec.btf is not None
     expected = read_tags(spec.btf, prog)
     assert expected is not None
-    record: Record = {"priv": expected.is_priv, "unpriv": expected.unpriv.tagged}
+    record: Record = {"priv": expected.is_priv}
     if expected.unpriv.tagged:
-        record["unpriv_expected"] = "failure" if expected.unpriv.failure else "success"
+        record["unprivileged"] = _in_mode(path, prog, expected, expected.unpriv, NO_CAPS)
     if not expected.is_priv:
         return record
-    verdict = judge(path, prog, PROFILE, flags=expected.flags, log_level=expected.log_level, inject=True)
-    record |= verdict.record() | {"expected": "failure" if expected.priv.failure else "success"}
     record |= {"xlated": expected.priv.xlated, "jited": expected.priv.jited}
-    return record | _compare(path, expected, verdict)
+    return record | _in_mode(path, prog, expected, expected.priv, ALL_CAPS)
 
 
-def _compare(path: str, expected: Expectation, verdict: Verdict) -> Record:
-    wanted = expected.priv
+def _in_mode(path: str, prog: str, expected: Expectation, wanted: Mode, caps: Capabilities) -> Record:
+    verdict = judge(path, prog, PROFILE, flags=expected.flags, log_level=expected.log_level, inject=True, caps=caps)
+    record = verdict.record() | {"expected": "failure" if wanted.failure else "success"}
+    return record | _compare(path, wanted, verdict, caps)
+
+
+def _compare(path: str, wanted: Mode, verdict: Verdict, caps: Capabilities) -> Record:
     refused = verdict.ours != "success"
     found: Record = {"agree": refused == wanted.failure, "has_messages": bool(wanted.messages)}
     found["expected_messages"] = wanted.messages
@@ -77,12 +81,12 @@ def _compare(path: str, expected: Expectation, verdict: Verdict) -> Record:
         found["category"] = ""
     found["full"] = missing is None
     if wanted.retval is not None and not wanted.failure:
-        found |= _run(path, wanted.retval, verdict)
+        found |= _run(path, wanted.retval, verdict, caps)
         found["full"] = found["full"] and found["retval"]
     return found
 
 
-def _run(path: str, wanted: int | str, verdict: Verdict) -> Record:
+def _run(path: str, wanted: int | str, verdict: Verdict, caps: Capabilities) -> Record:
     found: Record = {"has_retval": True, "retval": False, "retval_expected": wanted}
     try:
         spec = opened(path)
@@ -92,7 +96,7 @@ def _run(path: str, wanted: int | str, verdict: Verdict) -> Record:
             kernel().btf,
             filled=filled,
             specs=spec.maps,
-            judge=lambda name: judge(path, name, PROFILE).accepted(),
+            judge=lambda name: judge(path, name, PROFILE, caps=caps).accepted(),
         )
     except NotRun as reason:
         return found | {"run_category": f"not run: {reason}"}

@@ -23,6 +23,7 @@ from tests.conformance.kernel.corpus import Corpus, default_corpus
 from tests.conformance.kernel.kernel import kernel
 from tests.conformance.kernel.tables import Case, raw_btf, verifier_tables
 from tests.conformance.kernel.verdict import Verdict, judge_program
+from verifier.capabilities import ALL_CAPS, NO_CAPS, Capabilities
 
 NAME = "b"
 PROFILE = "6.12"
@@ -126,12 +127,30 @@ def program(case: Case) -> Program:
 def judge_one(_name: str, key: str) -> Record:
     """Our verdict, messages, work and return values beside the table's."""
     case = verifier_tables(default_corpus())[int(key.partition(":")[0])]
+    record: Record = {"priv": True, "xlated": case["xlated"]}
+    if _prog_type(case) in UNPRIV_TYPES:
+        record["unprivileged"] = _judged(_unprivileged(case), NO_CAPS)
+    return record | _judged(case, ALL_CAPS)
+
+
+def _unprivileged(case: Case) -> Case:
+    """What the table says of a load without capabilities; where it says nothing, that is as with them."""
+    runs = [run | {"retval": run["retval_unpriv"] or run["retval"]} for run in case["runs"]]
+    errstr = case["errstr"] if case["errstr_unpriv"] is None else case["errstr_unpriv"]
+    return case | {
+        "result": case["result_unpriv"] or case["result"],
+        "errstr": errstr,
+        "processed": 0,
+        "runs": runs,
+    }
+
+
+def _judged(case: Case, caps: Capabilities) -> Record:
     flags = case["flags"] & ~OWN_FLAGS | (FLAGS["BPF_F_STRICT_ALIGNMENT"] if case["flags"] & STRICT else 0)
     level = 2 if case["result"] == VERBOSE_ACCEPT else 0
-    verdict = judge_program(program(case), PROFILE, flags=flags, log_level=level)
+    verdict = judge_program(program(case), PROFILE, flags=flags, log_level=level, caps=caps)
     refused, failure = verdict.ours != "success", case["result"] == REJECT
-    record: Record = {"priv": True, "unpriv": _prog_type(case) in UNPRIV_TYPES, "xlated": case["xlated"]}
-    record |= verdict.record() | {"expected": "failure" if failure else "success", "agree": refused == failure}
+    record = verdict.record() | {"expected": "failure" if failure else "success", "agree": refused == failure}
     record |= {"expected_messages": case["errstr"].split("\t"), "has_messages": bool(case["errstr"])}
     if refused != failure:
         return record | {"full": False} | ({"category": "unsafe"} if failure else {})

@@ -17,6 +17,7 @@ from bpfvm.obj.model import ObjectSpec, Program
 from bpfvm.obj.open import open_object
 from tests.conformance.kernel.kernel import attached, kconfig, kernel
 from verifier import VerifierEnv, check, profile
+from verifier.capabilities import ALL_CAPS, Capabilities
 from verifier.env import Env
 from verifier.rejection import Rejection
 
@@ -68,22 +69,29 @@ def judge(
     log_level: int = 0,
     ext_type: str = "",
     inject: bool = False,
+    caps: Capabilities = ALL_CAPS,
 ) -> Verdict:
     """Link and verify one program as the kernel tree's tools load it.
 
     ``flags``: BPF_F_* of the load; ``ext_type``: what an extension is loaded as; ``inject``: the kernel is built with
-    CONFIG_FUNCTION_ERROR_INJECTION, as the tree's own tests ask for. At log level 0 the log of
-    a refused program is made all the same, as libbpf does.
+    CONFIG_FUNCTION_ERROR_INJECTION, as the tree's own tests ask for; ``caps``: what the loader may do. At log level 0
+    the log of a refused program is made all the same, as libbpf does.
     """
     try:
         program = linked(opened(path), prog, flags, ext_type)
     except BpfvmError as error:
         return Verdict("load", f"load: {_general(str(error).removeprefix(path + ': '))}", str(error))
-    return judge_program(program, kernel_profile, flags=flags, log_level=log_level, inject=inject)
+    return judge_program(program, kernel_profile, flags=flags, log_level=log_level, inject=inject, caps=caps)
 
 
 def judge_program(
-    program: Program, kernel_profile: str, *, flags: int = 0, log_level: int = 0, inject: bool = False
+    program: Program,
+    kernel_profile: str,
+    *,
+    flags: int = 0,
+    log_level: int = 0,
+    inject: bool = False,
+    caps: Capabilities = ALL_CAPS,
 ) -> Verdict:
     """Verify a program that is linked already."""
     env = VerifierEnv(
@@ -92,11 +100,19 @@ def judge_program(
         struct_ops=kernel().registry,
         strict_alignment=bool(flags & FLAGS["BPF_F_STRICT_ALIGNMENT"]),
         test_state_freq=bool(flags & FLAGS["BPF_F_TEST_STATE_FREQ"]),
+        caps=caps,
     )
-    rejection, run = check(program, env, log_level=log_level)
+    asked = program if caps.bpf else _without_types(program)
+    rejection, run = check(asked, env, log_level=log_level)
     if rejection is not None and not log_level:
-        rejection, run = check(program, env, log_level=1)
+        rejection, run = check(asked, env, log_level=1)
     return _verdict(program, rejection, run)
+
+
+def _without_types(program: Program) -> Program:
+    """Types can't be loaded without CAP_BPF; libbpf then loads programs and maps that don't name any."""
+    maps = tuple(replace(map_, btf=None, key_type_id=0, value_type_id=0) for map_ in program.maps)
+    return replace(program, maps=maps, btf=None, func_info=(), line_info=())
 
 
 def linked(spec: ObjectSpec, prog: str, flags: int = 0, ext_type: str = "") -> Program:
