@@ -24,7 +24,7 @@ from verifier.reg_type import (
     PTR_MAYBE_NULL,
     PTR_TO_MEM,
 )
-from verifier.rejection import EFAULT, EINVAL
+from verifier.rejection import EINVAL
 from verifier.stack_objects import clear_slots, note_write, object_spi
 from verifier.states import STACK_DYNPTR, Frame, StackSlot
 
@@ -115,7 +115,11 @@ def destroy_dynptr(env: Env, frame: Frame, spi: int) -> None:
 
 
 def release_dynptr(env: Env, reg: RegState) -> None:
-    """The dynptr is given back, with all its clones and slices."""
+    """The dynptr is given back, with all its clones and slices.
+
+    Linux 6.18 forgets clones in other frames than the dynptr's own, which then point to memory that is no longer the
+    program's.
+    """
     spi = dynptr_spi(env, reg)
     if spi < 0:
         env.reject(EINVAL, "")
@@ -125,11 +129,8 @@ def release_dynptr(env: Env, reg: RegState) -> None:
         clear_slots(env, frame, spi, SLOTS)
         return
     release_ref(env, first.ref_obj_id)
-    for i in range(1, len(frame.stack)):
-        slot = frame.stack[i]
-        if slot.reg.ref_obj_id != first.ref_obj_id:
-            continue
-        if slot.types[0] != STACK_DYNPTR:
-            env.reject(EFAULT, "verifier internal error: misconfigured ref_obj_id")
-        if slot.reg.ptr.first_slot:
-            clear_slots(env, frame, i, SLOTS)
+    for other in env.state.frames:
+        for i in range(1, len(other.stack)):
+            reg = other.stack[i].reg
+            if reg.ref_obj_id == first.ref_obj_id and reg.ptr.first_slot:
+                clear_slots(env, other, i, SLOTS)

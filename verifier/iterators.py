@@ -20,7 +20,7 @@ from verifier.references import acquire_ref, release_ref
 from verifier.reg import Pointee, RegState, const, pointer
 from verifier.reg_type import MEM_RCU, PTR_MAYBE_NULL, PTR_TO_STACK, PTR_TRUSTED, PTR_UNTRUSTED
 from verifier.rejection import EFAULT, EINVAL, EPROTO
-from verifier.stack_objects import BAD_PLACE, clear_slots, note_read, note_write, object_spi
+from verifier.stack_objects import BAD_PLACE, clear_slots, is_outside, note_read, note_write, object_spi
 from verifier.states import STACK_ITER, StackSlot, VerifierState
 from verifier.widen import widen_before_next_round
 
@@ -120,6 +120,7 @@ def _initialised(env: Env, call: KfuncCall, i: int, reg: RegState, type_id: int,
             env.reject(EPROTO, f"expected an RCU CS when using {call.kfunc.name}")
         if (
             slot is None
+            or is_outside(reg)  # Linux 6.18 takes it for the iterator at fp-8, and reads above the stack
             or bool(slot.reg.ref_obj_id) != (k == 0)
             or slot.reg.ptr.btf is not env.kernel_btf
             or slot.reg.ptr.btf_id != type_id

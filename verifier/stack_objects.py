@@ -22,17 +22,24 @@ NO_STACK: Final = -2
 
 def object_spi(env: Env, reg: RegState, what: str, count: int) -> int:
     """Index of the slot at the lowest address of an object of `count` slots that a stack pointer names; BAD_PLACE or
-    NO_STACK if there can't be one. what: as the log calls it."""
+    NO_STACK if there can't be one. what: as the log calls it.
+
+    An object of one slot at fp+0, outside of the stack, is looked for in slot 0, as Linux does; see is_outside."""
     var_off = reg.num.var_off
     if var_off.mask:
         env.report(f"{what} has to be at a constant offset")
         return BAD_PLACE
     off = s32((reg.off + var_off.value) & U32_MAX)
-    spi = (-off - 1) >> 3
+    spi = 0 if off == 0 else (-off - 1) >> 3  # C divides towards 0
     if off & 7 or spi + 1 < count:
         env.report(f"cannot pass in {what} at an offset={off}")
         return BAD_PLACE
     return spi if spi < len(env.state.frames[reg.frameno].stack) else NO_STACK
+
+
+def is_outside(reg: RegState) -> bool:
+    """The pointer stands above the frame's stack, where no object can be."""
+    return s32((reg.off + reg.num.var_off.value) & U32_MAX) >= 0
 
 
 def slot_mask(spi: int, count: int) -> int:

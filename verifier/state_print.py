@@ -44,7 +44,7 @@ def state_text(env: Env, state: VerifierState, frameno: int, print_all: bool) ->
             text = "".join([SLOT_CHARS[t] for t in types[: types.index(STACK_SPILL)]])
             text += fmt_reg(slot.reg, frameno, precise=all_precise)
         elif kind == STACK_DYNPTR:
-            spi += 1
+            spi += not slot.reg.ptr.first_slot
             text = _dynptr_text(frame.stack[spi].reg)
         elif kind == STACK_ITER:
             if not slot.reg.ref_obj_id:
