@@ -36,6 +36,7 @@ class Gen:
         self.stack: set[int] = set()
         self.out = "out"
         self.depth = 0
+        self.dynptrs: list[int] = []
         self.functions: list[tuple[str, list[Held]]] = []
         self.blocks: list[Block] = []
         self.weights: list[int] = []

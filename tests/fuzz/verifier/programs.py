@@ -14,6 +14,7 @@ from tests.fuzz.verifier.generate import NOTHING, NUM, Gen
 from tests.fuzz.verifier.kernel_blocks import OBJECTS, iterate, load_arguments, members
 from tests.fuzz.verifier.memory_blocks import MEMORY, packet, packet_load
 from tests.fuzz.verifier.mutate import mutate
+from tests.fuzz.verifier.object_blocks import DYNPTRS, ITERATORS, PACKETS
 from tests.fuzz.verifier.sample import Sample
 
 MAX_INSNS: Final = 400
@@ -21,13 +22,14 @@ PROG_TYPES: Final = (
     *("socket_filter", "socket_filter", "xdp", "xdp", "syscall", "syscall", "struct_ops", "struct_ops"),
     *("raw_tracepoint", "kprobe", "tracepoint"),
 )
+_FEWER_OBJECTS: Final = tuple((block, weight // 4 + 1) for block, weight in OBJECTS)
 _SPECIAL: Final = {
-    "socket_filter": ((packet_load, 2), (iterate, 1)),
-    "xdp": ((packet, 25), (iterate, 1)),
-    "syscall": (*((block, weight // 4 + 1) for block, weight in OBJECTS), (iterate, 1), (any_kfunc, 3)),
-    "struct_ops": (*OBJECTS, (iterate, 1), (any_kfunc, 4)),
+    "socket_filter": ((packet_load, 2), (iterate, 1), *PACKETS),
+    "xdp": ((packet, 25), (iterate, 1), *PACKETS),
+    "syscall": (*_FEWER_OBJECTS, (iterate, 1), (any_kfunc, 3), *ITERATORS),
+    "struct_ops": (*OBJECTS, (iterate, 1), (any_kfunc, 4), *ITERATORS),
 }
-_TRACING: Final = (*((block, weight // 4 + 1) for block, weight in OBJECTS), (iterate, 1), (any_kfunc, 2))
+_TRACING: Final = (*_FEWER_OBJECTS, (iterate, 1), (any_kfunc, 2), *ITERATORS)
 
 
 def sample(seed: int) -> Sample:
@@ -35,7 +37,7 @@ def sample(seed: int) -> Sample:
     rng = random.Random(seed)
     prog_type = rng.choice(PROG_TYPES)
     g = Gen(rng, prog_type)
-    rows = (*PLAIN, *MEMORY, *CALLS, *_SPECIAL.get(prog_type, _TRACING))
+    rows = (*PLAIN, *MEMORY, *CALLS, *DYNPTRS, *_SPECIAL.get(prog_type, _TRACING))
     g.blocks = [block for block, _ in rows]
     g.weights = [weight for _, weight in rows]
     g.code.emit(c.mov(6, 1))
