@@ -52,9 +52,8 @@ def _some(g: Gen, count: int) -> None:
 
 def _use(g: Gen, size: int) -> None:
     """The memory in r0, which may be NULL."""
-    reg = g.rng.choice((0, 7, 8, 9))
-    if reg:
-        g.code.emit(c.mov(reg, 0))
+    reg = g.rng.choice((7, 8, 9))
+    g.code.emit(c.mov(reg, 0))
     skip = g.label()
     before = list(g.regs)
     if g.chance(95):
@@ -247,10 +246,12 @@ def tasks(g: Gen) -> None:
     locked = g.chance(85)
     if locked:
         _kfunc(g, "bpf_rcu_read_lock")
+        g.regs[0] = NOTHING
     task: Held = ("btf", kernel_btf().find("task_struct", t.Struct))
     _iterate(g, "task", 3, (c.const(2, 0), c.const(3, g.rng.choice((0, 1, 2)))), task)
     if locked and g.chance(95):
         _kfunc(g, "bpf_rcu_read_unlock")
+        g.regs[0] = NOTHING
 
 
 def areas(g: Gen) -> None:
