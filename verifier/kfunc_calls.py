@@ -117,11 +117,11 @@ def check_call_kfunc(env: Env, insn: Insn, op: Op) -> int:
         env.reject(EFAULT, "unexpected __bpf_trap() due to uninitialized variable?")
     if meta.sleepable and not env.in_sleepable():
         env.reject(EACCES, f"program must be sleepable to call sleepable kfunc {meta.name}")
-    if env.profile.rcu_protected_calls and meta.has("RCU_PROTECTED") and not env.in_rcu():
-        env.reject(EACCES, f"kernel func {meta.name} requires RCU critical section protection")
     env.iter_next[env.insn_idx] = meta.is_iter_next
     call = KfuncCall(meta)
     _check_args(env, call)
+    if env.profile.rcu_protected_calls and meta.has("RCU_PROTECTED") and not env.in_rcu():
+        env.reject(EACCES, f"kernel func {meta.name} requires RCU critical section protection")
     if meta.name == RBTREE_ADD:
         push_less(env, insn, call)
     elif meta.name in ASYNC_KFUNCS:

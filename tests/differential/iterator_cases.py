@@ -126,6 +126,7 @@ def _tasks() -> Iterator[tuple[str, str]]:
         )
 
 
+_NOWHERE: Final = "r1 = r10 / r2 = 0 / r3 = 0 / kcall bpf_iter_task_new"
 _AREAS: Final = "call bpf_get_current_task_btf / r1 = r10 / r1 += -8 / r2 = r0 / r3 = 0 / kcall bpf_iter_task_vma_new"
 _CGROUP: Final = "r1 = 1 / kcall bpf_cgroup_from_id / if r0 == 0x0 goto X / r7 = r0 / r6 = r0 / r6 += {cgroup.self}"
 _PUT: Final = "r1 = r7 / kcall bpf_cgroup_release"
@@ -140,6 +141,7 @@ def _states(name: str, off: int, body: str) -> str:
 
 _KERNEL: Final = {
     **dict(_tasks()),
+    "tasks above the stack without a lock": f"{_NOWHERE} / {END}",
     "areas": loop("r6 = *(u64 *)(r0 +0)", _AREAS, -8, "task_vma"),
     "css": f"{LOCK} / {_states('css', -24, 'r8 = *(u64 *)(r0 +{cgroup_subsys_state.cgroup})')} / X: {UNLOCK} / {END}",
     "css without a lock": f"{_states('css', -24, 'r8 = 0')} / X: {END}",
