@@ -83,6 +83,8 @@ def check_attach(env: Env, types: StructOpsTypes | None) -> None:
         _check_struct_ops(env, types)
     elif prog_type in ("tracing", "lsm"):
         check_attach_target(env)
+    elif prog_type == "ext":
+        env.reject(EINVAL, "Tracing programs must provide btf_id")
     elif prog_type in NF_CONN_WRITERS:
         env.btf_store = nf_conn_rule(env)
     env.ctx_kind = ctx_kind(prog_type, attach_type, bpf_capable=env.bpf_capable)

@@ -73,9 +73,8 @@ def _note_inlining(env: Env, subprog: int) -> None:
 
 def check_for_each(env: Env, insn: Insn, meta: CallMeta) -> None:
     """bpf_for_each_map_elem(): the callback gets map, key, value and context."""
-    map_ = env.call_map.get(env.insn_idx)
-    if map_ is None:
-        env.unsupported("bpf_for_each_map_elem with different maps at one call")
+    map_ = meta.map
+    assert map_ is not None
     if map_.map_type not in FOR_EACH_MAPS or map_.map_type == "arena":
         env.reject(ENOTSUPP, "callback function not allowed for map")
     pointee = Pointee(map=map_, map_uid=meta.map_uid)

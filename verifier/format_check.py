@@ -12,9 +12,12 @@ from verifier.helper_args import check_const_str
 from verifier.rejection import EINVAL
 
 MAX_ARGS: Final = 12
+_END: Final = r"(?=[\s!-/:-@\[-`{-~]|$)"
+"""white space, punctuation or the end"""
 _SPEC: Final = re.compile(
-    r"%(?:%|-?0?\d*(?:(?P<ptr>p[KxsSB]?|pi[46]|pI[46])|(?P<str>s|pks|pus)|(?P<chr>c)|l{0,2}[diuxX]))"
+    rf"%(?:%|[0 +-]*(?:[1-9][0-9]*)?(?:p[KxsSB]|p[iI][46]|p{_END}|s{_END}|p[ku]s{_END}|c|l{{0,2}}[diuxX]))", re.ASCII
 )
+"""a percent sign, or a conversion with flags and width"""
 
 
 def check_snprintf(env: Env) -> None:

@@ -91,7 +91,7 @@ class KernelProfile:
     old_texts: bool = False
     may_goto_bytes: int = 16
     targets_break_fastcalls: bool = False
-    kfunc_trust: bool = True
+    kfunc_trust: bool = False
     rcu_protected_calls: bool = True
     cpus: int = 2
     need_bpf: frozenset[str] = NEED_BPF_6_18
@@ -140,20 +140,31 @@ _SAFE: Final = SafeFields(
     ),
     rcu_or_null=_fields("mm_struct.exe_file sk_buff.sk request_sock.sk"),
 )
+_MAP_STRUCT_ROWS: Final = """
+bpf_array array percpu_array prog_array perf_event_array cgroup_array array_of_maps
+bpf_htab hash percpu_hash lru_hash lru_percpu_hash hash_of_maps
+bpf_ringbuf_map ringbuf user_ringbuf
+bpf_queue_stack queue stack
+bpf_local_storage_map sk_storage inode_storage task_storage cgrp_storage
+bpf_cgroup_storage_map cgroup_storage percpu_cgroup_storage
+bpf_dtab devmap devmap_hash
+lpm_trie lpm_trie
+bpf_stack_map stack_trace
+bpf_bloom_filter bloom_filter
+bpf_cpu_map cpumap
+xsk_map xskmap
+bpf_stab sockmap
+bpf_shtab sockhash
+reuseport_array reuseport_sockarray
+bpf_struct_ops_map struct_ops
+bpf_arena arena
+"""
 _MAP_STRUCTS: Final = {
-    "hash": "bpf_htab",
-    "percpu_hash": "bpf_htab",
-    "lru_hash": "bpf_htab",
-    "lru_percpu_hash": "bpf_htab",
-    "hash_of_maps": "bpf_htab",
-    "array": "bpf_array",
-    "percpu_array": "bpf_array",
-    "prog_array": "bpf_array",
-    "array_of_maps": "bpf_array",
-    "ringbuf": "bpf_ringbuf_map",
-    "queue": "bpf_queue_stack",
-    "stack": "bpf_queue_stack",
+    type_: struct
+    for struct, *types in (row.split() for row in _MAP_STRUCT_ROWS.strip().splitlines())
+    for type_ in types
 }
+"""Map type → the kernel's struct of such a map (map_btf_id of its bpf_map_ops)."""
 _6_18: Final = KernelProfile(
     "6.18",
     helpers_6_18(),

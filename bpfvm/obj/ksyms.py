@@ -33,6 +33,13 @@ def resolve_ksym(spec: ObjectSpec, kernel: Btf, name: str) -> int:
     return _variable(spec.btf, kernel, name, weak=sort.startswith("weak"))
 
 
+def is_typeless(spec: ObjectSpec, name: str) -> bool:
+    """The extern is declared `extern const void NAME`: only its address is asked for."""
+    assert spec.btf is not None  # externs are only found through BTF
+    found = spec.btf.type(spec.btf.find(name, t.Var))
+    return isinstance(found, t.Var) and not spec.btf.skip_mods(found.type)
+
+
 def _function(local: Btf, kernel: Btf, name: str, *, weak: bool) -> int:
     found = kernel.find(essential_name(name), t.Func)
     if not found:
@@ -58,7 +65,7 @@ def _variable(local: Btf, kernel: Btf, name: str, *, weak: bool) -> int:
         if weak:
             return 0
         if not local_id:
-            raise BadInput(f"extern (ksym) '{name}': symbols without a type need kallsyms, which is not emulated")
+            raise BadInput(f"extern (ksym) '{name}': not found in kallsyms")
         raise BadInput(f"extern (var ksym) '{name}': not found in kernel BTF")
     offered = kernel.type(found)
     assert isinstance(offered, t.Var)

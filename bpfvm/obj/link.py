@@ -7,7 +7,7 @@ except that map loads hold an index into ``Program.maps`` instead of a file desc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bpfvm.btf import Btf
 from bpfvm.core_reloc import CoreResult, explain, relocate
@@ -23,7 +23,7 @@ from bpfvm.isa.opcodes import (
 )
 from bpfvm.isa.word import s32
 from bpfvm.obj.externs import KCONFIG
-from bpfvm.obj.ksyms import CALL, POISON_CALL_KFUNC, attach_id, resolve_ksym
+from bpfvm.obj.ksyms import CALL, POISON_CALL_KFUNC, attach_id, is_typeless, resolve_ksym
 from bpfvm.obj.model import FuncInfo, LineInfo, MapSpec, ObjectSpec, Program, ProgramSpec, Reloc
 
 MAX_INSNS = 1_000_000
@@ -39,11 +39,13 @@ def link_program(
     expected_attach_type: int | None = None,
     maps: dict[str, MapSpec] | None = None,
     core_btf: Btf | None = None,
+    kallsyms: Mapping[str, int] | None = None,
 ) -> Program:
     """Link and relocate ``prog_name`` against a kernel.
 
     ``attach_btf_id`` and ``expected_attach_type`` override what the section name says (struct_ops: the kernel struct's
-    BTF id and the member index); ``maps`` replaces map specs by key.
+    BTF id and the member index); ``maps`` replaces map specs by key; ``kallsyms`` has addresses for externs without
+    a type.
     Raises UsageError for an unknown program, BadInput for what can't be resolved. A CO-RE relocation that fails does
     not raise: see ``Program.poison``.
     """
@@ -56,6 +58,7 @@ def link_program(
         raise BadInput(text, path=spec.path, section=main.section)
     try:
         linker = _Linker(spec, kernel_btf, maps or {}, core_btf)
+        linker.kallsyms = kallsyms or {}
         linker.add_all(main)
         linker.relocate()
         attach = attach_btf_id or attach_id(main, kernel_btf)
@@ -92,6 +95,7 @@ class _Linker:
         self.core: list[CoreResult] = []
         self.poison: dict[int, str] = {}
         self.unresolved: dict[int, str] = {}
+        self.kallsyms: Mapping[str, int] = {}
         self.starts: dict[str, int] = {}
         self.maps: dict[str, int] = {}
 
@@ -197,6 +201,10 @@ class _Linker:
         self.insns[slot] = Insn(CALL, imm=POISON_CALL_KFUNC + number)
 
     def _ksym(self, slot: int, name: str) -> None:
+        address = self.kallsyms.get(name, 0) if is_typeless(self.spec, name) else 0
+        if address:
+            self._load(slot, 0, address, address >> 32)
+            return
         found = resolve_ksym(self.spec, self.kernel, name)
         if not found:
             self.unresolved[slot] = name

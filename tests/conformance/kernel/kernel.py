@@ -24,6 +24,7 @@ from bpfvm.struct_ops.type_desc import StructOpsType
 from tests.conformance.kernel.corpus import KERNEL_BTF
 
 KERNEL_CONFIG = Path("/proc/config.gz")
+KALLSYMS = Path("/proc/kallsyms")
 EACCES, EINVAL, ENOTSUPP, EOPNOTSUPP = 13, 22, 524, 95
 
 
@@ -116,6 +117,15 @@ def kconfig() -> dict[str, int | str]:
             is_number = value.removeprefix("-").removeprefix("0x").isalnum() and value.lstrip("-")[0].isdigit()
             found[name] = int(value, 0) if is_number else value.strip('"')
     return found
+
+
+@cache
+def kallsyms() -> dict[str, int]:
+    """Addresses of the running kernel's symbols, which libbpf asks for externs without a type; zeros are left out."""
+    if not os.access(KALLSYMS, os.R_OK):
+        return {}
+    rows = (line.split()[:3] for line in KALLSYMS.read_text().splitlines())
+    return {name: int(address, 16) for address, _, name in rows if int(address, 16)}
 
 
 @cache

@@ -15,7 +15,7 @@ from bpfvm.errors import BpfvmError
 from bpfvm.obj.link import link_program
 from bpfvm.obj.model import ObjectSpec, Program
 from bpfvm.obj.open import open_object
-from tests.conformance.kernel.kernel import attached, kconfig, kernel
+from tests.conformance.kernel.kernel import attached, kallsyms, kconfig, kernel
 from verifier import VerifierEnv, check, profile
 from verifier.capabilities import ALL_CAPS, Capabilities
 from verifier.env import Env
@@ -118,7 +118,14 @@ def _without_types(program: Program) -> Program:
 def linked(spec: ObjectSpec, prog: str, flags: int = 0, ext_type: str = "") -> Program:
     """The program as it would go to BPF_PROG_LOAD. Raises BpfvmError."""
     attach_btf_id, attach_type = attached(spec, prog)
-    program = link_program(spec, prog, kernel().btf, attach_btf_id=attach_btf_id, expected_attach_type=attach_type)
+    program = link_program(
+        spec,
+        prog,
+        kernel().btf,
+        attach_btf_id=attach_btf_id,
+        expected_attach_type=attach_type,
+        kallsyms=kallsyms(),
+    )
     if ext_type and program.prog_type == "ext":
         program = replace(program, prog_type=ext_type)
     return replace(program, sleepable=True) if flags & FLAGS["BPF_F_SLEEPABLE"] else program
