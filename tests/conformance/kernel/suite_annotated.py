@@ -20,6 +20,8 @@ NAME = "a"
 PROFILE = "6.12"
 FILLED_MAPS = {"verifier_array_access.bpf.o": ("map_array_ro",), "verifier_value_ptr_arith.bpf.o": ("map_array_48b",)}
 """object → maps that the kernel's runner fills first (prog_tests/verifier.c)"""
+OWN_CAPS = {"verifier_mtu.bpf.o": Capabilities(bpf=True, perfmon=False)}
+"""object → what its runner may do, where that is not everything (prog_tests/verifier.c test_verifier_mtu)"""
 
 
 def tasks(corpus: Corpus) -> Iterator[Task]:
@@ -54,11 +56,14 @@ def judge_one(path: str, prog: str) -> Record:
     if not expected.is_priv:
         return record
     record |= {"xlated": expected.priv.xlated, "jited": expected.priv.jited}
-    return record | _in_mode(path, prog, expected, expected.priv, ALL_CAPS)
+    caps = OWN_CAPS.get(Path(path).name, ALL_CAPS)
+    return record | _in_mode(path, prog, expected, expected.priv, caps)
 
 
 def _in_mode(path: str, prog: str, expected: Expectation, wanted: Mode, caps: Capabilities) -> Record:
-    verdict = judge(path, prog, PROFILE, flags=expected.flags, log_level=expected.log_level, inject=True, caps=caps)
+    custom = str(Path(path).parent / expected.custom_btf) if expected.custom_btf else ""
+    level, flags = expected.log_level, expected.flags
+    verdict = judge(path, prog, PROFILE, flags=flags, log_level=level, inject=True, caps=caps, custom_btf=custom)
     record = verdict.record() | {"expected": "failure" if wanted.failure else "success"}
     return record | _compare(path, wanted, verdict, caps)
 

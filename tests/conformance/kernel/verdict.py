@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from bpfvm.btf import Btf
 from bpfvm.conform.expectation import FLAGS
 from bpfvm.conform.test_run import Accepted, NotRun
 from bpfvm.errors import BpfvmError
@@ -70,15 +71,17 @@ def judge(
     ext_type: str = "",
     inject: bool = False,
     caps: Capabilities = ALL_CAPS,
+    custom_btf: str = "",
 ) -> Verdict:
     """Link and verify one program as the kernel tree's tools load it.
 
     ``flags``: BPF_F_* of the load; ``ext_type``: what an extension is loaded as; ``inject``: the kernel is built with
-    CONFIG_FUNCTION_ERROR_INJECTION, as the tree's own tests ask for; ``caps``: what the loader may do. At log level 0
-    the log of a refused program is made all the same, as libbpf does.
+    CONFIG_FUNCTION_ERROR_INJECTION, as the tree's own tests ask for; ``caps``: what the loader may do; ``custom_btf``:
+    the object whose types CO-RE relocations are made against. At log level 0 the log of a refused program is made all
+    the same, as libbpf does.
     """
     try:
-        program = linked(opened(path), prog, flags, ext_type)
+        program = linked(opened(path), prog, flags, ext_type, _types_of(custom_btf) if custom_btf else None)
     except BpfvmError as error:
         return Verdict("load", f"load: {_general(str(error).removeprefix(path + ': '))}", str(error))
     return judge_program(program, kernel_profile, flags=flags, log_level=log_level, inject=inject, caps=caps)
@@ -115,7 +118,12 @@ def _without_types(program: Program) -> Program:
     return replace(program, maps=maps, btf=None, func_info=(), line_info=())
 
 
-def linked(spec: ObjectSpec, prog: str, flags: int = 0, ext_type: str = "") -> Program:
+@cache
+def _types_of(path: str) -> Btf | None:
+    return open_object(Path(path)).btf
+
+
+def linked(spec: ObjectSpec, prog: str, flags: int = 0, ext_type: str = "", core_btf: Btf | None = None) -> Program:
     """The program as it would go to BPF_PROG_LOAD. Raises BpfvmError."""
     attach_btf_id, attach_type = attached(spec, prog)
     program = link_program(
@@ -124,6 +132,7 @@ def linked(spec: ObjectSpec, prog: str, flags: int = 0, ext_type: str = "") -> P
         kernel().btf,
         attach_btf_id=attach_btf_id,
         expected_attach_type=attach_type,
+        core_btf=core_btf,
         kallsyms=kallsyms(),
     )
     if ext_type and program.prog_type == "ext":
