@@ -8,6 +8,7 @@ which are live before each instruction. A slot that is not live can't make two s
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heappush
 from typing import Final, TypeAlias, final
 
 from bpfvm.isa.word import U64_MAX
@@ -22,15 +23,17 @@ Chain: TypeAlias = tuple[int, ...]
 @final
 class FrameMasks:
     """Per instruction of one function instance, for the stack of one frame: slots that may be read, must be written,
-    are certainly written from here on, are live before."""
+    are certainly written from here on, are live before. stale: instructions whose last two may not be what their
+    marks and successors say."""
 
-    __slots__ = ("live", "may_read", "must_acc", "must_write")
+    __slots__ = ("live", "may_read", "must_acc", "must_write", "stale")
 
     def __init__(self, count: int) -> None:
         self.may_read = [0] * count
         self.must_write = [0] * count
         self.must_acc = [0] * count
         self.live = [0] * count
+        self.stale: set[int] = set()
 
 
 @final
@@ -66,10 +69,18 @@ class Instance:
 class Liveness:
     """All instances, and the one the current state is in."""
 
-    __slots__ = ("_env", "cur", "instances", "query", "query_idx", "writes")
+    __slots__ = ("_env", "_order", "_place", "_predecessors", "cur", "instances", "query", "query_idx", "writes")
 
     def __init__(self, env: Env) -> None:
         self._env: Final = env
+        self._order = env.postorder
+        self._place = [-1] * len(env.insns)
+        for place, insn in enumerate(env.postorder):
+            self._place[insn] = place
+        self._predecessors: list[list[int]] = [[] for _ in env.insns]
+        for insn, successors in enumerate(env.successors):
+            for successor in successors:
+                self._predecessors[successor].append(insn)
         self.instances: dict[Chain, Instance] = {}
         self.cur: Instance | None = None
         self.writes = [0] * 8
@@ -114,6 +125,7 @@ class Liveness:
             if new & ~masks.live[at]:
                 instance.updated = True
             masks.may_read[at] = new
+            masks.stale.add(insn)
 
     def begin_insn(self) -> None:
         """A new instruction that may write to the stack starts."""
@@ -147,6 +159,7 @@ class Liveness:
                 mask &= old
             if old != mask:
                 masks.must_write[at] = mask
+                masks.stale.add(insn)
                 instance.updated = True
             if old & ~mask:
                 instance.dropped = True
@@ -167,32 +180,51 @@ class Liveness:
                 instance.dropped = False
 
     def _settle(self, instance: Instance) -> None:
-        env = self._env
+        """Sweep over the function, last instructions first, until nothing changes."""
+        start, end = instance.start, instance.start + instance.count
         if instance.dropped:
             for masks in instance.frames:
                 if masks is not None:
                     masks.must_acc = [0] * instance.count
-        order = env.postorder
-        first = env.subprogs[instance.subprog].postorder_start
-        last = (
-            env.subprogs[instance.subprog + 1].postorder_start
-            if instance.subprog + 1 < len(env.subprogs)
-            else len(order)
-        )
+                    masks.stale.update(range(start, end))
         rounds = 0
         changed = True
         while changed:
             rounds += 1
             changed = False
             for frame, masks in enumerate(instance.frames):
-                if masks is not None:
-                    for k in range(first, last):
-                        if self._settle_insn(instance, frame, masks, order[k]):
-                            changed = True
-        if env.log.level >= 2:
-            env.log.write(f"{self._chain_text(instance)} live stack update done in {rounds} iterations\n")
+                if masks is not None and masks.stale and self._sweep(instance, frame, masks):
+                    changed = True
+        if self._env.log.level >= 2:
+            self._env.log.write(f"{self._chain_text(instance)} live stack update done in {rounds} iterations\n")
         if len(instance.chain) > 1:
             self._tell_caller(instance)
+
+    def _sweep(self, instance: Instance, frame: int, masks: FrameMasks) -> bool:
+        """One round in postorder. Only what is stale can change, so only that is looked at; what a change makes stale
+        behind it waits for the next round, as if all instructions were looked at in turn. True if there was a
+        change."""
+        order, place, predecessors = self._order, self._place, self._predecessors
+        now = [place[insn] for insn in masks.stale if place[insn] >= 0]
+        heapify(now)
+        later: set[int] = set()
+        changed = False
+        last = -1
+        while now:
+            at = heappop(now)
+            if at == last:
+                continue
+            last = at
+            if not self._settle_insn(instance, frame, masks, order[at]):
+                continue
+            changed = True
+            for insn in predecessors[order[at]]:
+                if place[insn] > at:
+                    heappush(now, place[insn])
+                elif place[insn] >= 0:
+                    later.add(insn)
+        masks.stale = later
+        return changed
 
     def _settle_insn(self, instance: Instance, frame: int, masks: FrameMasks, insn: int) -> bool:
         succ = self._env.successors[insn]
