@@ -24,6 +24,9 @@ from verifier.reg_type import (
     SCALAR_VALUE,
 )
 from verifier.states import (
+    EMPTY_SLOT,
+    KNOWS_NOTHING,
+    ONLY_MISC,
     STACK_DYNPTR,
     STACK_INVALID,
     STACK_IRQ_FLAG,
@@ -143,50 +146,52 @@ def regsafe(old: RegState, cur: RegState, ids: IdMap, exact: int) -> bool:
     return regs_exact(old, cur, ids)
 
 
-def _as_scalar(slot: StackSlot, unwritten: tuple[int, ...]) -> RegState | None:
+def _as_scalar(slot: StackSlot, unknown_types: frozenset[bytes]) -> RegState | None:
     """What a load of the whole slot gives, if that is a number."""
-    if slot.is_spilled_scalar64():
-        return slot.reg
-    if all(kind in unwritten for kind in slot.types):
-        return unknown()
-    return None
+    types = slot.types
+    if types[0] == STACK_SPILL:
+        return slot.reg if slot.reg.type == SCALAR_VALUE else None
+    return unknown() if types in unknown_types else None
 
 
 def stacksafe(old: Frame, cur: Frame, ids: IdMap, exact: int, allow_uninit: bool = True) -> bool:
     """The same for all stack slots of a frame. allow_uninit: stack may be read before it is written."""
-    unwritten = (STACK_MISC, STACK_INVALID) if allow_uninit else (STACK_MISC,)
+    others = cur.stack
+    count = len(others)
     marks = old.marks if exact == NOT_EXACT else None
     for spi, slot in enumerate(old.stack):
+        other = others[spi] if spi < count else None
+        if slot is EMPTY_SLOT and other is slot:
+            continue
         if marks is not None and not marks.was_read(spi):
             continue
-        other = cur.stack[spi] if spi < len(cur.stack) else None
-        if slot is other and not any(slot.types):
-            continue
-        if exact != NOT_EXACT and (other is None or slot.types != other.types):
+        types = slot.types
+        if exact != NOT_EXACT and (other is None or types != other.types):
             return False
-        if not _slotsafe(slot, other, ids, exact, unwritten):
+        if types in KNOWS_NOTHING and (allow_uninit or types == EMPTY_SLOT.types):
+            continue
+        if other is None or not _slotsafe(slot, other, ids, exact, allow_uninit):
             return False
     return True
 
 
-def _slotsafe(old: StackSlot, cur: StackSlot | None, ids: IdMap, exact: int, unwritten: tuple[int, ...]) -> bool:
-    types = old.types
-    for i in range(8):
-        kind = types[i]
-        if kind == STACK_INVALID or (kind == STACK_MISC and STACK_INVALID in unwritten):
-            continue
-        if cur is None:
-            return False
-        old_reg, cur_reg = _as_scalar(old, unwritten), _as_scalar(cur, unwritten)
-        if old_reg is not None and cur_reg is not None:
+def _slotsafe(old: StackSlot, cur: StackSlot, ids: IdMap, exact: int, allow_uninit: bool) -> bool:
+    """One slot of which something is known."""
+    unknown_types = KNOWS_NOTHING if allow_uninit else ONLY_MISC
+    old_reg = _as_scalar(old, unknown_types)
+    if old_reg is not None:
+        cur_reg = _as_scalar(cur, unknown_types)
+        if cur_reg is not None:
             return regsafe(old_reg, cur_reg, ids, exact)
-        if kind == STACK_MISC and cur.types[i] == STACK_ZERO:
-            continue
-        if kind != cur.types[i]:
-            return False
-        if i == 7:
-            return _same_kind(old, cur, kind, ids, exact)
-    return True
+    types, now = old.types, cur.types
+    if types != now:
+        for i in range(8):
+            kind = types[i]
+            if kind == now[i] or kind == STACK_INVALID:
+                continue
+            if kind != STACK_MISC or not (allow_uninit or now[i] == STACK_ZERO):
+                return False
+    return types[7] == STACK_INVALID or _same_kind(old, cur, types[7], ids, exact)
 
 
 def _same_kind(old: StackSlot, cur: StackSlot, kind: int, ids: IdMap, exact: int) -> bool:

@@ -8,7 +8,7 @@ bpf_stack_state, bpf_reference_state, bpf_jmp_history_entry.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 
 from verifier import reg as regs_of
 from verifier.read_marks import Marks
@@ -60,6 +60,12 @@ class StackSlot:
 
 
 EMPTY_SLOT: Final = StackSlot(bytes(8), NOT_INITIALIZED)
+KNOWS_NOTHING: Final = frozenset(
+    bytes(STACK_MISC if mask >> i & 1 else STACK_INVALID for i in range(8)) for mask in range(256)
+)
+"""Types of slots in which no byte is known to be anything."""
+ONLY_MISC: Final = frozenset((bytes((STACK_MISC,)) * 8,))
+"""Types of slots in which every byte was written, with anything."""
 
 
 class Ref(NamedTuple):
@@ -69,7 +75,7 @@ class Ref(NamedTuple):
     kind: int
     id: int
     insn: int
-    ptr: object = None
+    ptr: Any = None
     frameno: int = 0
 
 
@@ -93,12 +99,20 @@ class Frame:
         "subprogno",
     )
 
-    def __init__(self, callsite: int, frameno: int, subprogno: int, read_marks: bool = False) -> None:
+    def __init__(
+        self,
+        callsite: int,
+        frameno: int,
+        subprogno: int,
+        read_marks: bool = False,
+        regs: list[RegState] | None = None,
+        stack: list[StackSlot] | None = None,
+    ) -> None:
         self.callsite = callsite
         self.frameno = frameno
         self.subprogno = subprogno
-        self.regs: list[RegState] = [NOT_INITIALIZED] * 10 + [regs_of.fp(frameno)]
-        self.stack: list[StackSlot] = []
+        self.regs: list[RegState] = [NOT_INITIALIZED] * 10 + [regs_of.fp(frameno)] if regs is None else regs
+        self.stack: list[StackSlot] = [] if stack is None else stack
         self.in_callback = False
         self.in_async_callback = False
         self.in_exception_callback = False
@@ -109,12 +123,7 @@ class Frame:
 
     def copy(self) -> Frame:
         """An independent copy (registers and slots are shared)."""
-        new = Frame.__new__(Frame)
-        new.callsite = self.callsite
-        new.frameno = self.frameno
-        new.subprogno = self.subprogno
-        new.regs = self.regs[:]
-        new.stack = self.stack[:]
+        new = Frame(self.callsite, self.frameno, self.subprogno, False, self.regs[:], self.stack[:])
         new.in_callback = self.in_callback
         new.in_async_callback = self.in_async_callback
         new.in_exception_callback = self.in_exception_callback
@@ -203,7 +212,7 @@ class VerifierState:
 
     def copy(self) -> VerifierState:
         """An independent copy; `insn_idx` included."""
-        new = VerifierState.__new__(VerifierState)
+        new = VerifierState(self.frames[0], self.first_insn_idx)
         new.frames = [frame.copy() for frame in self.frames]
         new.refs = self.refs
         new.active_locks = self.active_locks
@@ -220,7 +229,6 @@ class VerifierState:
         new.loop_entry = self.loop_entry
         new.used_as_loop_entry = self.used_as_loop_entry
         new.insn_idx = self.insn_idx
-        new.first_insn_idx = self.first_insn_idx
         new.last_insn_idx = self.last_insn_idx
         new.history = self.history[:]
         new.dfs_depth = self.dfs_depth
