@@ -14,10 +14,10 @@ from verifier import cnum, scalar_alu, tnum
 from verifier.arena import arena_arithmetic
 from verifier.backtrack import mark_chain_precision
 from verifier.cnum import Bounds
-from verifier.env import Env
+from verifier.env import Env, Result
 from verifier.leaks import check_no_part
 from verifier.paths import push_path
-from verifier.reg import RegState, const, unknown
+from verifier.reg import RegState, const, scalar, unknown
 from verifier.reg_type import (
     BASE_TYPE_MASK,
     CONST_PTR_TO_DYNPTR,
@@ -96,13 +96,30 @@ def check_binary(env: Env, insn: Insn, op: Op) -> int:
             dst = _maybe_fork(env, insn, name, dst)
         if name == "add" or name == "sub":
             check_number_alu(env, insn)
-        result = scalar_alu.alu(name, op.width, dst, src, env.report)
+        result = _computed(env, name, op.width, dst, src)
         if by_reg and insn.src == insn.dst and result.id:
             result = result.with_(id=0, off=0)
         regs[insn.dst] = result
         return env.insn_idx + 1
     _with_pointer(env, insn, op, dst, src, by_reg)
     return env.insn_idx + 1
+
+
+def _computed(env: Env, name: str, width: int, dst: RegState, src: RegState) -> RegState:
+    """The scalar `dst op src`. The next path through the instruction mostly brings the same numbers, so what was made
+    of the last ones is kept."""
+    a, b = dst.num, src.num
+    if scalar_alu.forgets(name, width, b):
+        return unknown()
+    memo = env.results[env.insn_idx]
+    if memo is not None and memo.a.same(a) and memo.b.same(b):
+        out = memo.out
+        return scalar_alu.linked(name, width, dst, b, out.num) if dst.id or dst.precise else out
+    num = scalar_alu.number(name, width, a, b)
+    sound = scalar_alu.consistent(num, env.report)
+    if sound is num:
+        env.results[env.insn_idx] = Result(a, b, scalar(num))
+    return scalar_alu.linked(name, width, dst, b, sound)
 
 
 def _maybe_fork(env: Env, insn: Insn, name: str, dst: RegState) -> RegState:

@@ -28,7 +28,7 @@ class Bounds:
     be equally sharp.
     """
 
-    __slots__ = ("s32_max", "s32_min", "smax", "smin", "u32_max", "u32_min", "umax", "umin", "var_off")
+    __slots__ = ("low", "s32_max", "s32_min", "smax", "smin", "u32_max", "u32_min", "umax", "umin", "var_off")
 
     def __init__(
         self,
@@ -51,6 +51,8 @@ class Bounds:
         self.s32_max = s32_max
         self.u32_min = u32_min
         self.u32_max = u32_max
+        self.low: Bounds | None = None
+        """what `zext32` makes of these bounds, once it was asked"""
 
     def key(self) -> tuple[int, ...]:
         """All ten numbers: (value, mask, smin, smax, umin, umax, s32_min, s32_max, u32_min, u32_max)."""
@@ -61,7 +63,24 @@ class Bounds:
         )
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Bounds) and self.key() == other.key())
+        return self is other or (isinstance(other, Bounds) and self.same(other))
+
+    def same(self, other: Bounds) -> bool:
+        """Equal in all ten numbers (`==` between bounds, without the detour)."""
+        if self is other:
+            return True
+        a, b = self.var_off, other.var_off
+        return (
+            self.umin == other.umin
+            and self.umax == other.umax
+            and (a is b or (a.value == b.value and a.mask == b.mask))
+            and self.smin == other.smin
+            and self.smax == other.smax
+            and self.u32_min == other.u32_min
+            and self.u32_max == other.u32_max
+            and self.s32_min == other.s32_min
+            and self.s32_max == other.s32_max
+        )
 
     def __hash__(self) -> int:
         return hash(self.key())
@@ -351,6 +370,16 @@ def known_subreg(b: Bounds, low: int) -> Bounds:
 # --- changes of size ------------------------------------------------------------------------------
 def zext32(b: Bounds) -> Bounds:
     """The low half, zero-extended (zext_32_to_64, then sync): what every 32-bit operation leaves in the register."""
+    found = b.low
+    if found is None:
+        found = _zext32(b)
+        if found.same(b):
+            found = b
+        b.low = found
+    return found
+
+
+def _zext32(b: Bounds) -> Bounds:
     smin, smax = (b.s32_min, b.s32_max) if b.s32_min >= 0 and b.s32_max >= 0 else (0, U32_MAX)
     low = tnum.subreg(b.var_off)
     return sync(low, smin, smax, b.u32_min, b.u32_max, b.s32_min, b.s32_max, b.u32_min, b.u32_max)
@@ -360,6 +389,12 @@ def trunc(b: Bounds, size: int) -> Bounds:
     """The low `size` (1, 2, 4 or 8) bytes, zero-extended, as a load of that size leaves them (coerce_reg_to_size)."""
     if size == 8:
         return b
+    if b is UNKNOWN:
+        return _LOADED[size]
+    return _trunc(b, size)
+
+
+def _trunc(b: Bounds, size: int) -> Bounds:
     keep = (1 << (size << 3)) - 1
     t = tnum.cast(b.var_off, size)
     if b.umin & ~keep == b.umax & ~keep:
@@ -369,6 +404,10 @@ def trunc(b: Bounds, size: int) -> Bounds:
     if size < 4:
         return sync(t, lo, hi, lo, hi, S32_MIN, S32_MAX, 0, U32_MAX)
     return sync(t, lo, hi, lo, hi, b.s32_min, b.s32_max, b.u32_min, b.u32_max)
+
+
+_LOADED: Final = {size: _trunc(UNKNOWN, size) for size in (1, 2, 4)}
+"""What a load of so many bytes leaves if nothing is known of them."""
 
 
 def _sext_range(lo: int, hi: int, bits: int) -> Range | None:

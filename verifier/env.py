@@ -16,6 +16,7 @@ from bpfvm.isa.opcodes import BPF_COMPLEXITY_LIMIT_INSNS
 from bpfvm.isa.table import op_of
 from bpfvm.obj.model import LineInfo, MapSpec, Program
 from verifier.capabilities import ALL_CAPS, Capabilities
+from verifier.cnum import Bounds
 from verifier.fastcall import Fastcalls
 from verifier.log import Log
 from verifier.read_marks import WRITTEN, Marks, note_read
@@ -112,6 +113,31 @@ class Pending:
         self.log_pos = log_pos
 
 
+@final
+class Result:
+    """What an instruction last made of two numbers: without links to other registers, not precise."""
+
+    __slots__ = ("a", "b", "out")
+
+    def __init__(self, a: Bounds, b: Bounds, out: RegState) -> None:
+        self.a = a
+        self.b = b
+        self.out = out
+
+
+@final
+class Lesson:
+    """What a conditional jump last taught about two numbers: on the way taken, on the other way."""
+
+    __slots__ = ("a", "b", "fell", "took")
+
+    def __init__(self, a: Bounds, b: Bounds, took: tuple[Bounds, Bounds], fell: tuple[Bounds, Bounds]) -> None:
+        self.a = a
+        self.b = b
+        self.took = took
+        self.fell = fell
+
+
 class Env:
     """One run of the verifier. Modules of this package share it; nothing outside does."""
 
@@ -169,6 +195,8 @@ class Env:
         self.alu_limits: dict[int, tuple[int, int]] = {}
         self.explore_alu_limits = False
         self.back_steps: list[tuple[int, int, int] | None] = []
+        self.results: list[Result | None] = [None] * (count + 1)
+        self.lessons: list[Lesson | None] = [None] * (count + 1)
         self.line_starts = [line.insn for line in program.line_info]
 
         self.ctx_kind: CtxKind | None = None

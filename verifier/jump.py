@@ -12,7 +12,8 @@ from bpfvm.isa.table import Op
 from bpfvm.isa.word import U32_MAX, U64_MAX
 from verifier import cnum
 from verifier.backtrack import mark_chain_precision
-from verifier.env import Env
+from verifier.cnum import Bounds
+from verifier.env import Env, Lesson
 from verifier.insn_check import may_goto_text
 from verifier.leaks import is_secret
 from verifier.map_fields import inner_map, may_hold_lock, needs_uid
@@ -46,7 +47,7 @@ from verifier.reg_type import (
 from verifier.rejection import EACCES, EINVAL
 from verifier.sanitize import push_mispredicted
 from verifier.scalar_ids import Linked, collect_linked, sync_linked
-from verifier.scalar_jump import branch_taken, refine_both
+from verifier.scalar_jump import branch_taken, lesson, refine_both, taught
 from verifier.state_print import print_insn_state
 from verifier.states import StackSlot, VerifierState
 from verifier.widen import widen_before_next_round
@@ -155,7 +156,12 @@ def _learn(env: Env, insn: Insn, op: Op, by_reg: bool, linked: Linked, other: Ve
     dst = regs[insn.dst]
     src = regs[insn.src] if by_reg else const(insn.imm)
     same = by_reg and insn.src == insn.dst
-    (dst_t, src_t), (dst_f, src_f) = refine_both(op.name, op.width, dst, src, env.report, same_reg=same)
+    if same:
+        (dst_t, src_t), (dst_f, src_f) = refine_both(op.name, op.width, dst, src, env.report, same_reg=True)
+    else:
+        found = _lesson(env, op, dst.num, src.num)
+        dst_t, src_t = taught(dst, found.took[0]), taught(src, found.took[1])
+        dst_f, src_f = taught(dst, found.fell[0]), taught(src, found.fell[1])
     other_regs = other.frames[-1].regs
     regs[insn.dst], other_regs[insn.dst] = dst_f, dst_t
     if by_reg:
@@ -166,6 +172,30 @@ def _learn(env: Env, insn: Insn, op: Op, by_reg: bool, linked: Linked, other: Ve
     if dst.id and linked:
         sync_linked(env.state, regs[insn.dst], linked)
         sync_linked(other, other_regs[insn.dst], linked)
+
+
+def _lesson(env: Env, op: Op, a: Bounds, b: Bounds) -> Lesson:
+    """What the current jump teaches about two numbers; kept, as the next path mostly brings the same ones."""
+    i = env.insn_idx
+    memo = env.lessons[i]
+    if memo is not None and memo.a is a and memo.b is b:
+        return memo
+    if memo is not None and memo.a.same(a) and memo.b.same(b):
+        took, fell = memo.took, memo.fell
+        took = (a if took[0] is memo.a else took[0], b if took[1] is memo.b else took[1])
+        fell = (a if fell[0] is memo.a else fell[0], b if fell[1] is memo.b else fell[1])
+        return Lesson(a, b, took, fell)
+    reported = False
+
+    def report(text: str) -> None:
+        nonlocal reported
+        reported = True
+        env.report(text)
+
+    fell = lesson(op.name, op.width, a, b, False, report)
+    found = Lesson(a, b, lesson(op.name, op.width, a, b, True, report), fell)
+    env.lessons[i] = None if reported else found
+    return found
 
 
 def _pointers(env: Env, insn: Insn, op: Op, by_reg: bool, other: VerifierState) -> None:

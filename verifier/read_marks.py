@@ -44,7 +44,7 @@ class Marks:
 
     def copy(self) -> Marks:
         """The same marks with the same parents, to be changed on their own."""
-        new = Marks.__new__(Marks)
+        new = Marks()
         new.regs = [Mark(mark.live, mark.parent) for mark in self.regs]
         new.slots = [Mark(mark.live, mark.parent) for mark in self.slots]
         return new

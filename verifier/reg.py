@@ -122,7 +122,7 @@ class RegState:
             and self.ref_obj_id == other.ref_obj_id
             and self.precise == other.precise
             and self.frameno == other.frameno
-            and self.num == other.num
+            and self.num.same(other.num)
             and self.ptr == other.ptr
         )
 
@@ -229,7 +229,8 @@ class RegState:
 NOT_INITIALIZED: Final = RegState(NOT_INIT, cnum.UNKNOWN)
 _UNKNOWN: Final = RegState(SCALAR_VALUE, cnum.UNKNOWN)
 _UNKNOWN_PRECISE: Final = RegState(SCALAR_VALUE, cnum.UNKNOWN, precise=True)
-ZERO: Final = RegState(SCALAR_VALUE, cnum.ZERO)
+_SMALL: Final = tuple(RegState(SCALAR_VALUE, cnum.const(value)) for value in range(256))
+ZERO: Final = _SMALL[0]
 
 
 def not_init() -> RegState:
@@ -244,8 +245,8 @@ def unknown(precise: bool = False) -> RegState:
 
 def const(value: int, precise: bool = False) -> RegState:
     """A scalar with exactly one value; any int is wrapped to 64 bits."""
-    if not value and not precise:
-        return ZERO
+    if 0 <= value < 256 and not precise:
+        return _SMALL[value]
     return RegState(SCALAR_VALUE, cnum.const(value), precise=precise)
 
 

@@ -324,26 +324,43 @@ def alu(op: str, width: int, dst: RegState, src: RegState, report: Report | None
         return _checked(mov(src, width), report)
     if op in BYTE_ORDER:
         return _checked(_swapped(op, dst, src.num.var_off.value), report)
-    a, b = dst.num, src.num
-    if op in DIVISIONS or (op in SHIFTS and not (_is_const(b, width) and b.umax < width)):
+    if forgets(op, width, src.num):
         return unknown()
+    return linked(op, width, dst, src.num, consistent(number(op, width, dst.num, src.num), report))
+
+
+def forgets(op: str, width: int, b: Bounds) -> bool:
+    """Nothing at all is known of `a op b`."""
+    return op in DIVISIONS or (op in SHIFTS and not (_is_const(b, width) and b.umax < width))
+
+
+def number(op: str, width: int, a: Bounds, b: Bounds) -> Bounds:
+    """`a op b`, normalised but not looked at for contradictions."""
     if not (a.var_off.mask or b.var_off.mask):
-        concrete = (CONCRETE64 if width == 64 else CONCRETE32)[op]
-        num = cnum.const(concrete(a.var_off.value, b.var_off.value))
-    else:
-        num = ARITHMETIC[op](a, b, width)
-        num = cnum.resync(num) if width == 64 else cnum.zext32(num)
-    id_, off = _linked(op, width, dst, b)
-    return _checked(RegState(SCALAR_VALUE, num, off, id_, 0, dst.precise), report)
+        return cnum.const((CONCRETE64 if width == 64 else CONCRETE32)[op](a.var_off.value, b.var_off.value))
+    num = ARITHMETIC[op](a, b, width)
+    return cnum.resync(num) if width == 64 else cnum.zext32(num)
+
+
+def linked(op: str, width: int, dst: RegState, src: Bounds, num: Bounds) -> RegState:
+    """`num`, the result of `dst op= src`, with dst's precision and what is left of its link to others."""
+    id_, off = _linked(op, width, dst, src)
+    return RegState(SCALAR_VALUE, num, off, id_, 0, dst.precise)
+
+
+def consistent(num: Bounds, report: Report | None) -> Bounds:
+    """num itself; if it contradicts itself, that is reported and its ranges are forgotten."""
+    what = cnum.violation(num)
+    if not what:
+        return num
+    if report is not None:
+        report(cnum.violation_text(num, what, "alu"))
+    return cnum.checked(num)
 
 
 def _checked(reg: RegState, report: Report | None) -> RegState:
-    what = cnum.violation(reg.num)
-    if not what:
-        return reg
-    if report is not None:
-        report(cnum.violation_text(reg.num, what, "alu"))
-    return reg.with_(num=cnum.checked(reg.num))
+    num = consistent(reg.num, report)
+    return reg if num is reg.num else reg.with_(num=num)
 
 
 def mov_imm(value: int, width: int) -> RegState:

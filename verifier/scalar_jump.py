@@ -264,18 +264,19 @@ def _consistent(num: Bounds, place: str, report: Report | None) -> Bounds:
     return cnum.checked(num)
 
 
-def _settled(reg: RegState, num: Bounds, place: str, report: Report | None) -> RegState:
-    """reg with the bounds learnt, normalised and, should they contradict themselves, forgotten."""
-    if not reg.num.var_off.mask and num.contains(reg.num.var_off.value):
-        return reg
+def _settled(old: Bounds, num: Bounds, place: str, report: Report | None) -> Bounds:
+    """The bounds learnt, normalised and, should they contradict themselves, forgotten; the old object if they say the
+    same."""
+    if not old.var_off.mask and num.contains(old.var_off.value):
+        return old
     num = _consistent(cnum.resync(num), place, report)
-    return reg if num == reg.num else reg.with_(num=num)
+    return old if num.same(old) else num
 
 
-def _refine_same(op: str, width: int, reg: RegState, taken: bool, report: Report | None) -> RegState:
+def _refine_same(op: str, width: int, old: Bounds, taken: bool, report: Report | None) -> Bounds:
     """A register compared with itself: 6.18 applies what is learnt of either operand to the one register, normalises it
     twice and checks it twice."""
-    a, b = _learn(op if taken else OPPOSITE[op], width, reg.num, reg.num)
+    a, b = _learn(op if taken else OPPOSITE[op], width, old, old)
     both = Bounds(
         a.var_off,
         *(max(a.smin, b.smin), min(a.smax, b.smax), max(a.umin, b.umin), min(a.umax, b.umax)),
@@ -285,7 +286,25 @@ def _refine_same(op: str, width: int, reg: RegState, taken: bool, report: Report
     num = cnum.resync(cnum.resync(both))
     for place in (side + "_reg1", side + "_reg2"):
         num = _consistent(num, place, report)
-    return reg if num == reg.num else reg.with_(num=num)
+    return old if num.same(old) else num
+
+
+def lesson(
+    op: str, width: int, a: Bounds, b: Bounds, taken: bool, report: Report | None, *, same_reg: bool = False
+) -> tuple[Bounds, Bounds]:
+    """The bounds of the operands a and b where `if a op b` was taken, or was not; the same object where nothing is
+    learnt. same_reg: both are one register. Arguments and reports are as in `refine`."""
+    if same_reg:
+        num = _refine_same(op, width, a, taken, report)
+        return num, num
+    new_a, new_b = _learn(op if taken else OPPOSITE[op], width, a, b)
+    side = "true" if taken else "false"
+    return _settled(a, new_a, side + "_reg1", report), _settled(b, new_b, side + "_reg2", report)
+
+
+def taught(reg: RegState, num: Bounds) -> RegState:
+    """The register with the bounds learnt; the same object if they are its own."""
+    return reg if num is reg.num else reg.with_(num=num)
 
 
 def refine(
@@ -304,12 +323,11 @@ def refine(
     object. `report` receives the kernel's line for each register whose bounds come out contradictory (its ranges are
     then forgotten, its tnum kept).
     """
+    a, b = lesson(op, width, dst.num, src.num, taken, report, same_reg=same_reg)
     if same_reg:
-        reg = _refine_same(op, width, dst, taken, report)
+        reg = taught(dst, a)
         return reg, reg
-    a, b = _learn(op if taken else OPPOSITE[op], width, dst.num, src.num)
-    side = "true" if taken else "false"
-    return _settled(dst, a, side + "_reg1", report), _settled(src, b, side + "_reg2", report)
+    return taught(dst, a), taught(src, b)
 
 
 def refine_both(
