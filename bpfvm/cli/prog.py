@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from bpfvm.cli.options import echo_json, json_option, kernel_option, parse_settings, set_option
 from bpfvm.errors import UsageError
+
+if TYPE_CHECKING:
+    from bpfvm.engine.jit.llvm import Tier
 
 
 @click.group("prog")
@@ -31,13 +36,28 @@ def list_(obj: str, relocs: bool, as_json: bool) -> None:
         print_object(data, make_console(), relocs=relocs)
 
 
-@group.command()
+class DumpGroup(click.Group):
+    """`dump OBJ` is `dump xlated OBJ`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        word = next((each for each in args if not each.startswith("-")), "")
+        if word and word not in self.commands:
+            args = ["xlated", *args]
+        return super().parse_args(ctx, args)
+
+
+@group.group(cls=DumpGroup)
+def dump() -> None:
+    """Print instructions: `dump OBJ [PROG]` BPF's, `dump jited OBJ PROG` the native ones they become."""
+
+
+@dump.command()
 @click.argument("obj", type=click.Path())
 @click.argument("prog", required=False)
 @click.option("--opcodes", is_flag=True, help="Also the bytes of each instruction.")
 @click.option("--linked", is_flag=True, help="Linked and relocated against the emulated kernel, with CO-RE notes.")
 @json_option
-def dump(obj: str, prog: str | None, opcodes: bool, linked: bool, as_json: bool) -> None:
+def xlated(obj: str, prog: str | None, opcodes: bool, linked: bool, as_json: bool) -> None:
     """Print the instructions of OBJ, of all programs or of PROG (subprograms too, unless --linked)."""
     from bpfvm.report.console import make_console, print_styled
     from bpfvm.report.disassembly import as_compiled, as_linked, listing_data, listing_text
@@ -60,6 +80,43 @@ def dump(obj: str, prog: str | None, opcodes: bool, linked: bool, as_json: bool)
         if number:
             click.echo()
         print_styled(console, listing_text(each, opcodes=opcodes))
+
+
+@dump.command()
+@click.argument("obj", type=click.Path())
+@click.argument("prog")
+@click.option("--opcodes", is_flag=True, help="Also the bytes of each instruction.")
+@click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), help="Compile for this one; default: this machine.")
+@click.option("--tier", type=click.Choice(["quick", "best"]), default="best", show_default=True, help="How well.")
+@click.option(
+    "--checker",
+    type=click.Choice(["off", "list", "kasan"]),
+    default="off",
+    show_default=True,
+    help="With the checks of this level.",
+)
+@kernel_option
+@json_option
+def jited(
+    obj: str, prog: str, opcodes: bool, arch: str | None, tier: Tier, checker: str, kernel: str, as_json: bool
+) -> None:
+    """Load OBJ's PROG and print its native code, BPF instructions and source lines in between."""
+    from bpfvm.report.console import make_console, print_styled
+    from bpfvm.report.native import as_native, native_data, native_text
+    from bpfvm.report.source import open_named
+    from bpfvm.session import Session
+
+    spec = open_named(obj)
+    with Session(kernel=kernel, engine="jit", checker=checker) as session:
+        listings = as_native(session, spec, prog, tier=tier, arch=arch or "")
+    if as_json:
+        echo_json([native_data(each, opcodes=opcodes) for each in listings])
+        return
+    console = make_console()
+    for number, each in enumerate(listings):
+        if number:
+            click.echo()
+        print_styled(console, native_text(each, opcodes=opcodes))
 
 
 @group.command()

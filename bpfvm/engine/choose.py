@@ -38,15 +38,19 @@ _CLASSES: Final = {
     "jit": ("bpfvm.engine.jit", "JitEngine"),
 }
 ENGINES: Final = ("auto", *_CLASSES)
-AUTO: Final = "fast"
-"""What `auto` stands for."""
+
+
+def auto() -> str:
+    """What `auto` stands for: the compiler where llvmlite is, else the fast engine."""
+    compiler = importlib.import_module("bpfvm.engine.jit.llvm")
+    return "jit" if compiler.available() else "fast"
 
 
 def engine_class(name: str) -> Callable[..., Engine]:
     """The class of engine `name`. Raises UsageError if there is none, or what it needs is not installed."""
     if name not in ENGINES:
         raise UsageError(f"engine `{name}`; there are {', '.join(ENGINES)}")
-    module, attribute = _CLASSES[AUTO if name == "auto" else name]
+    module, attribute = _CLASSES[auto() if name == "auto" else name]
     try:
         found: Callable[..., Engine] = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as missing:

@@ -161,13 +161,14 @@ def _line_data(line: CodeLine, opcodes: bool) -> dict[str, Any]:
     if line.function:
         data["function"] = line.function
     if line.source is not None:
-        data["source"] = _source_data(line.source)
+        data["source"] = source_data(line.source)
     if line.core is not None:
         data["core"] = core_data(line.core)
     return data
 
 
-def _source_data(source: LineInfo) -> dict[str, Any]:
+def source_data(source: LineInfo) -> dict[str, Any]:
+    """A source line as JSON-able data."""
     return {"file": source.file, "line": source.line, "column": source.column, "text": source.text.strip()}
 
 

@@ -66,13 +66,8 @@ def run_program(
 
     Raises UsageError for what can't be run, Rejected, Trap, KernelReport.
     """
-    prog = spec.programs.get(request.prog)
-    if prog is None:
-        raise UsageError(f"no program `{request.prog}` in {spec.path} (it has: {', '.join(spec.programs) or 'none'})")
-    _check(request, prog.prog_type)
-    loaded = session.load(_narrowed(spec, prog), set=settings)
-    if request.prog not in loaded.programs:
-        raise UsageError(f"program `{request.prog}` is not loaded: no struct_ops map of {spec.name} uses it")
+    _check(request, _named(spec, request.prog).prog_type)
+    loaded = load_program(session, spec, request.prog, settings=settings)
     program = loaded.programs[request.prog].program
     return _run(session, loaded, request, _context(session, program, request))
 
@@ -102,6 +97,23 @@ def _context(session: Session, program: Program, request: Request) -> _Block | T
     address = session.memory.alloc(len(block), what="bpf context") if block else 0
     session.memory.write(address, block)
     return _Block(session, address, len(block))
+
+
+def load_program(
+    session: Session, spec: ObjectSpec, name: str, *, settings: Mapping[str, Value] | None = None
+) -> LoadedObject:
+    """Load one program with what it needs. Raises UsageError, Rejected and what else `Session.load` does."""
+    loaded = session.load(_narrowed(spec, _named(spec, name)), set=settings)
+    if name not in loaded.programs:
+        raise UsageError(f"program `{name}` is not loaded: no struct_ops map of {spec.name} uses it")
+    return loaded
+
+
+def _named(spec: ObjectSpec, name: str) -> ProgramSpec:
+    prog = spec.programs.get(name)
+    if prog is None:
+        raise UsageError(f"no program `{name}` in {spec.path} (it has: {', '.join(spec.programs) or 'none'})")
+    return prog
 
 
 def _narrowed(spec: ObjectSpec, prog: ProgramSpec) -> ObjectSpec:

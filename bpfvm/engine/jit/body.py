@@ -29,13 +29,15 @@ METADATA: Final = """
 
 
 class Body:
-    """The lines of one function and what is known at the end of them. current: the label of the block being written."""
+    """The lines of one function and what is known at the end of them. current: the label of the block being written.
+    location: what is put behind each instruction, to tell where it comes from."""
 
-    __slots__ = ("_count", "_dirty", "_known", "current", "lines")
+    __slots__ = ("_count", "_dirty", "_known", "current", "lines", "location")
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.current = ""
+        self.location = ""
         self._count = 0
         self._known: dict[int, str] = {}
         self._dirty: set[int] = set()
@@ -43,13 +45,13 @@ class Body:
     # --- lines ------------------------------------------------------------------------------------------------------
     def do(self, text: str) -> None:
         """An instruction without a value."""
-        self.lines.append(f"  {text}")
+        self.lines.append(f"  {text}{self.location}")
 
     def new(self, text: str) -> str:
         """An instruction with a value; its name."""
         self._count += 1
         name = f"%v{self._count}"
-        self.lines.append(f"  {name} = {text}")
+        self.lines.append(f"  {name} = {text}{self.location}")
         return name
 
     def label(self) -> str:

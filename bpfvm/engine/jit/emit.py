@@ -12,6 +12,7 @@ from typing import Final
 
 from bpfvm.engine.jit.body import FIXED, RARE, STATE, Body, const
 from bpfvm.engine.jit.build import Build
+from bpfvm.engine.jit.debug import location
 from bpfvm.engine.jit.flow import Function, next_slots
 from bpfvm.engine.jit.stack import FP, in_frame
 from bpfvm.engine.jit.state import Slot, Why
@@ -33,12 +34,14 @@ Write = Callable[["Emitter", int, Op, Insn], None]
 
 
 class Emitter:
-    """Writes one function. `operations` has what writes each operation, by name."""
+    """Writes one function. `operations` has what writes each operation, by name; `scope` is the function's debug
+    information, if instructions are to say which slot they belong to."""
 
-    __slots__ = ("_forbidden", "_operations", "body", "build", "function", "private")
+    __slots__ = ("_forbidden", "_operations", "_scope", "body", "build", "function", "private")
 
-    def __init__(self, build: Build, function: Function, operations: dict[str, Write]) -> None:
+    def __init__(self, build: Build, function: Function, operations: dict[str, Write], scope: str = "") -> None:
         self.body = Body()
+        self._scope = scope
         self.build = build
         self.function = function
         self.private = function.start in build.private
@@ -47,13 +50,23 @@ class Emitter:
 
     def text(self) -> str:
         """The whole function."""
+        self._locate(None)
         self._entry()
         for leader, slots in self.function.blocks.items():
             self._block(leader, slots)
+        self._locate(None)
         self._ends()
         args = ", ".join(f"i64 %a{reg}" for reg in range(1, 6))
-        head = f"define internal {RESULT} @f{self.function.start}(ptr %state, i64 %fp, {args}) {{"
+        shown = self._scope and self.function.start in self.build.entries
+        known = f" !dbg {self._scope}" if self._scope else ""
+        linkage = "" if shown else "internal "
+        head = f"define {linkage}{RESULT} @f{self.function.start}(ptr %state, i64 %fp, {args}){known} {{"
         return "\n".join([head, *self.body.lines, "}"])
+
+    def _locate(self, slot: int | None) -> None:
+        """What follows belongs to this slot, or to none."""
+        if self._scope:
+            self.body.location = f", !dbg {location(slot, self._scope)}"
 
     # --- entry and ends ---------------------------------------------------------------------------------------------
     def _entry(self) -> None:
@@ -104,6 +117,7 @@ class Emitter:
         if self.build.wanted.fuel:
             self._spend(leader, len(slots))
         for slot in slots:
+            self._locate(slot)
             if slot in self.function.refused:
                 self.stop(Why.REFUSED, str(slot), "0")
                 body.do("br label %giveup")

@@ -19,10 +19,11 @@ from bpfvm.engine.interp import BPF_MAX_LOOPS, MAX_DEPTH, MAX_TAIL_CALL_CNT, Fra
 from bpfvm.engine.jit.arrays import arrays_of, knows_maps
 from bpfvm.engine.jit.build import Build, Wanted, plan
 from bpfvm.engine.jit.callbacks import Callbacks
-from bpfvm.engine.jit.code import Batch, Code, First
+from bpfvm.engine.jit.code import LARGE, Batch, Code, First
 from bpfvm.engine.jit.emit import FIRST
 from bpfvm.engine.jit.flow import callback_starts, tail_calls
-from bpfvm.engine.jit.llvm import TIERS, Tier, identity
+from bpfvm.engine.jit.llvm import TIERS, Tier, compile_object, identity, require
+from bpfvm.engine.jit.module import assembly
 from bpfvm.engine.jit.refusal import refused
 from bpfvm.engine.jit.state import Slot, new_state
 from bpfvm.engine.jit.store import Store, default_folder
@@ -62,7 +63,7 @@ class JitEngine:
     ) -> None:
         if tier is not None and tier not in TIERS:
             raise UsageError(f"tier `{tier}`; there are {', '.join(TIERS)}")
-        self._identity = identity()
+        require()
         self.memory = memory
         self.services = services
         self.packet = packet
@@ -303,16 +304,9 @@ class JitEngine:
         """The code of `image` with a function at `start`, compiled or from disk."""
         codes = self._known()
         known = codes.get(id(image))
-        entries = frozenset({0, start} | (known.entries if known else set()))
-        wanted = Wanted(
-            entries,
-            kasan=self.memory.shadow is not None,
-            fuel=self._counting,
-            arrays=arrays_of(image, self.services),
-            loops=knows_maps(self.services),
-        )
+        wanted = self._wanted(image, frozenset({0, start} | (known.entries if known else set())))
         code = Code(
-            entries | callback_starts(image),
+            wanted.entries | callback_starts(image),
             self._describe(image, wanted),
             partial(self._plan, weakref.ref(image), wanted),
             self._store,
@@ -324,13 +318,30 @@ class JitEngine:
         codes[id(image)] = code
         return code
 
+    def _wanted(self, image: Image, entries: frozenset[int]) -> Wanted:
+        return Wanted(
+            entries,
+            kasan=self.memory.shadow is not None,
+            fuel=self._counting,
+            arrays=arrays_of(image, self.services),
+            loops=knows_maps(self.services),
+        )
+
+    def object_code(self, image: Image, tier: Tier, arch: str = "") -> bytes:
+        """The code of `image` as an object file whose line table gives slots (counted from 1); nothing is kept.
+
+        arch: as `compile_object`. Raises UsageError."""
+        build = plan(image, self._wanted(image, frozenset({0})), partial(refused, self, image))
+        text = assembly(build, with_batch=False, with_slots=True)
+        return compile_object(text, tier, large=len(image.insns) > LARGE, arch=arch)
+
     def _known(self) -> dict[int, Code]:
         """Compiled code by the identity of its image."""
         return self._counted if self._counting else self._codes
 
     def _describe(self, image: Image, wanted: Wanted) -> bytes:
         """Everything that the code depends on."""
-        facts = (self._identity, sorted(wanted.entries), wanted.kasan, wanted.fuel, wanted.loops,
+        facts = (identity(), sorted(wanted.entries), wanted.kasan, wanted.fuel, wanted.loops,
                  sorted(wanted.arrays.items()), sorted(callback_starts(image)), image.verified, sorted(image.probe_mem),
                  image.arena)  # fmt: skip
         return repr(facts).encode() + encode(image.insns)

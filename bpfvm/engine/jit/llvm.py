@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from bpfvm.errors import InternalError, UsageError
 
@@ -22,10 +22,15 @@ def available() -> bool:
     return find_spec("llvmlite") is not None and POINTER == 8
 
 
-@cache
-def _binding() -> Any:
+def require() -> None:
+    """Raises UsageError where there is no compiler. Doesn't import it: that takes a tenth of a second."""
     if not available():
         raise UsageError("the compiler needs the package llvmlite: pip install 'bpfvm[jit]'")
+
+
+@cache
+def _binding() -> Any:
+    require()
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -40,6 +45,23 @@ def _host() -> tuple[str, str]:
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
+TRIPLES: Final = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
+"""What code can be written for besides this machine, by the names that uname gives machines."""
+
+
+@cache
+def _foreign(level: int, arch: str) -> Any:
+    """For a machine of architecture `arch` about which nothing else is known."""
+    llvm = _binding()
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    try:
+        target = llvm.Target.from_triple(TRIPLES[arch])
+    except RuntimeError as why:
+        raise UsageError(f"this LLVM writes no code for {arch}: {why}") from why
+    return target.create_target_machine(opt=level, reloc="pic", codemodel="default")
+
+
 @cache
 def _machine(level: int) -> Any:
     cpu, features = _host()
@@ -49,6 +71,7 @@ def _machine(level: int) -> Any:
     )
 
 
+@cache
 def identity() -> str:
     """What object code depends on besides its source: versions and CPU."""
     import llvmlite
@@ -81,12 +104,14 @@ def _optimise(module: Any, tier: Tier, machine: Any) -> None:
     passes.run(module, builder)
 
 
-def compile_object(text: str, tier: Tier, *, large: bool = False) -> bytes:
-    """Object code for this machine. The quick tier spends even less on code generation when the program is `large`.
+def compile_object(text: str, tier: Tier, *, large: bool = False, arch: str = "") -> bytes:
+    """Object code for this machine, or for one of another architecture (TRIPLES). The quick tier spends even less on
+    code generation when the program is `large`.
 
-    Raises InternalError when the assembly is wrong.
+    Raises InternalError when the assembly is wrong, UsageError for an architecture that this LLVM doesn't know.
     """
-    module, machine = _parse(text), _machine(2 if tier == "best" else 0 if large else 1)
+    level = 2 if tier == "best" else 0 if large else 1
+    module, machine = _parse(text), _foreign(level, arch) if arch else _machine(level)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     _optimise(module, tier, machine)

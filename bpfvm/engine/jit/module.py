@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bpfvm.engine.jit import access, alu, call, jump
+from bpfvm.engine.jit import access, alu, call, debug, jump
 from bpfvm.engine.jit.body import METADATA, const
 from bpfvm.engine.jit.build import Build
 from bpfvm.engine.jit.emit import FIRST, RESULT, Emitter, Write
@@ -116,11 +116,17 @@ define i64 @run{start}(ptr %state, i64 %fp, {args}) {{
 """
 
 
-def assembly(build: Build, *, with_batch: bool) -> str:
-    """The module in LLVM's text form."""
+def assembly(build: Build, *, with_batch: bool, with_slots: bool = False) -> str:
+    """The module in LLVM's text form. with_slots: to be looked at, not run; native instructions tell which slot they
+    come from, and functions that Python would call keep their own names."""
     parts = [_DECLARATIONS]
     if build.wanted.kasan:
         parts.append(_POISONED)
-    parts += [Emitter(build, function, OPERATIONS).text() for function in build.functions.values()]
+    parts += [
+        Emitter(build, function, OPERATIONS, debug.scope(start) if with_slots else "").text()
+        for start, function in build.functions.items()
+    ]
+    if with_slots:
+        return "\n".join([*parts, METADATA, debug.metadata(build.functions)])
     parts += [_run(start) for start in sorted(build.entries)]
     return "\n".join([*parts, _FIRST, *[_BATCH] * with_batch, METADATA])

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from bpfvm.engine.choose import AUTO, ENGINES, engine_class, make_engine
+from bpfvm.engine.choose import ENGINES, engine_class, make_engine
 from bpfvm.engine.fast import FastEngine
 from bpfvm.engine.interp import Interpreter
+from bpfvm.engine.jit import JitEngine, available
 from bpfvm.errors import UsageError
 from bpfvm.memory import Memory
 from tests.unit.engine.test_interp import Kernel, image
@@ -18,13 +19,20 @@ from tests.unit.engine.test_interp import Kernel, image
 def test_names() -> None:
     assert engine_class("interp") is Interpreter
     assert engine_class("fast") is FastEngine
-    assert engine_class("auto") is engine_class(AUTO)
+    assert engine_class("auto") is (JitEngine if available() else FastEngine)
     assert set(ENGINES) == {"auto", "interp", "fast", "jit"}
 
 
 def test_unknown_name() -> None:
     with pytest.raises(UsageError, match="engine `quick`; there are auto, interp, fast, jit"):
         engine_class("quick")
+
+
+def test_auto_without_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bpfvm.engine.jit.llvm.available", lambda: False)
+    assert engine_class("auto") is FastEngine
+    with pytest.raises(UsageError, match=r"needs the package llvmlite: pip install 'bpfvm\[jit\]'"):
+        make_engine("jit", Memory(1 << 20), Kernel())
 
 
 class WithoutJit:

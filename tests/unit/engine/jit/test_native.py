@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bpfvm.elf import native_functions
 from bpfvm.engine.image import Image, link_image
 from bpfvm.engine.interp import MAX_DEPTH, Interpreter
 from bpfvm.engine.jit import JitEngine, available, llvm
@@ -181,3 +182,17 @@ def test_default_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_assembly_is_our_bug() -> None:
     with pytest.raises(BpfvmError, match="LLVM doesn't take our code"):
         llvm.compile_object("define", "quick")
+
+
+def test_lines_of_native_code_are_slots() -> None:
+    """Every function that wasn't compiled into its caller, and from which slot each piece of it comes."""
+    vm, _ = world()
+    program = Image.of_insns(asm("r0 = 2\nr0 *= r1\ncall pc+1\nexit\nr0 = *(u64 *)(r1 +0)\nr0 += r2\nexit"), "two")
+    for arch in ("", "x86_64", "aarch64"):
+        main, callee = native_functions(vm.object_code(program, "quick", arch))
+        assert (main.name, callee.name) == ("f0", "f4")
+        assert {line - 1 for _, line in callee.lines if line} <= {4, 5, 6}
+        assert {line - 1 for _, line in main.lines if line} <= {0, 1, 2, 3}
+        assert 4 in {line - 1 for _, line in callee.lines}
+    (alone,) = native_functions(vm.object_code(program, "best"))
+    assert alone.name == "f0" and 4 in {line - 1 for _, line in alone.lines}
