@@ -35,6 +35,7 @@ from verifier.profile import PROFILES, KernelProfile
 from verifier.pseudo_imm64 import resolve_imm64
 from verifier.reg_type import BASE_TYPE_MASK, PTR_TO_CTX
 from verifier.rejection import E2BIG, EINVAL, EPERM, Rejection
+from verifier.run_length import longest_run
 from verifier.scc import compute_scc
 from verifier.statistics import note_rewrites, write_statistics
 from verifier.walk import check_function
@@ -179,5 +180,6 @@ def verified(program: Program, run: Env) -> VerifiedProgram:
             "peak_states": run.peak_states,
         },
         func_names=tuple(sub.name for sub in run.subprogs),
+        longest_run=longest_run(run),
         exception_cb=run.subprogs[run.exception_callback].start if run.exception_callback else 0,
     )

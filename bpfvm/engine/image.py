@@ -35,8 +35,8 @@ class Image:
     insns: slots with all ld_imm64 resolved (src 0). source: the same slots as the verifier saw them, for messages.
     verified: False for raw instructions, whose faults are their own. probe_mem: slots of loads that read 0 at a bad
     address. arena: kernel and user address where the program's arena begins. exception_cb: slot of the function that
-    gets what bpf_throw throws; 0 without one. program: what was
-    verified, if anything.
+    gets what bpf_throw throws; 0 without one. longest_run: most instructions that one run can take; 0 when unknown.
+    program: what was verified, if anything.
     """
 
     name: str
@@ -47,11 +47,16 @@ class Image:
     line_info: tuple[LineInfo, ...] = ()
     arena: tuple[int, int] | None = None
     exception_cb: int = 0
+    longest_run: int = 0
     program: Program | None = None
     _line_starts: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_line_starts", tuple(line.insn for line in self.line_info))
+
+    def ends_within(self, fuel: int) -> bool:
+        """Is it known that a run takes at most `fuel` instructions?"""
+        return 0 < self.longest_run <= fuel
 
     def line_of(self, slot: int) -> str:
         """Source line that `slot` belongs to, as `text @ file:line`, or ""."""
@@ -102,6 +107,7 @@ def link_image(
         line_info=vprog.program.line_info,
         arena=arena,
         exception_cb=vprog.exception_cb,
+        longest_run=vprog.longest_run,
         program=vprog.program,
     )
 

@@ -127,8 +127,11 @@ class Interpreter:
         """Run `image` from its start with r1 = ctx; r0 as u64.
 
         fuel: most instructions to execute, callbacks included; None for no limit (a run inside a run shares its limit).
+        Nothing is counted when the verifier has shown that the program takes no more.
         Raises Trap when the program can't go on; KernelReport and other errors of services come through unchanged.
         """
+        if fuel is not None and self._fuel is None and image.ends_within(fuel):
+            fuel = None
         saved_fuel, saved_count = self._fuel, self._tail_count
         self._fuel, self._tail_count = saved_fuel if fuel is None else fuel, 0
         try:

@@ -181,3 +181,5 @@ class VerifiedProgram:
     func_names: tuple[str, ...] = ()
     exception_cb: int = 0
     """slot of the function that gets what bpf_throw throws; 0 without one"""
+    longest_run: int = 0
+    """most instructions that one run can take; 0 when that isn't known"""

@@ -107,6 +107,8 @@ class FastEngine(Interpreter):
 
     def run(self, image: Image, ctx: int, *, fuel: int | None = None) -> int:
         """As Interpreter.run; this is its short way for a run that nobody counts or watches."""
+        if fuel is not None and self._fuel is None and image.ends_within(fuel):
+            fuel = None
         code = self._plain.get(image)
         depth = self._depth
         if code is None or fuel is not None or self._fuel is not None or self.on_insn or depth == MAX_DEPTH:

@@ -145,6 +145,8 @@ class JitEngine:
     # --- running ----------------------------------------------------------------------------------------------------
     def run(self, image: Image, ctx: int, *, fuel: int | None = None) -> int:
         """Run `image` from its start with r1 = ctx; r0 as u64. Fuel and errors as `Interpreter.run`."""
+        if fuel is not None and not self._counting and image.ends_within(fuel):
+            fuel = None
         first = self._ready.get(id(image))
         top, caller = self.top, self.image
         fp = top + MAX_BPF_STACK
