@@ -107,7 +107,8 @@ def dynptr_copy(rt: Runtime, args: Args, frame: CallFrame) -> int:
     to, source = Dynptr(rt, args[0]), Dynptr(rt, args[2])
     to_at, from_at, size = u32(args[1]), u32(args[3]), u32(args[4])
     if not to.data or not source.data or to.is_rdonly:
-        return -errno.EINVAL if to.check(to_at, size) == source.check(from_at, size) == 0 else -errno.E2BIG
+        bad = to.check(to_at, size) or source.check(from_at, size)
+        return bad or (-errno.EINVAL if size else 0)
     found = source.read(from_at, size)
     return found if isinstance(found, int) else to.write(to_at, found, 0)
 
@@ -116,23 +117,24 @@ def dynptr_copy(rt: Runtime, args: Args, frame: CallFrame) -> int:
 def dynptr_memset(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(dynptr, offset, size, byte) → 0 or an errno."""
     found, offset, size = Dynptr(rt, args[0]), u32(args[1]), u32(args[2])
+    if not found.data and not size:
+        return found.check(offset, size)
     return found.write(offset, bytes([args[3] & 0xFF]) * min(size, dynptr.MAX_SIZE + 1), 0)
 
 
 # --- reads at addresses that a program made up ----------------------------------------------------------------------
 def _probe(read: Reader, *, string: bool) -> Callable[[Runtime, Args, CallFrame], int]:
     def copy(rt: Runtime, args: Args, frame: CallFrame) -> int:
-        """(dynptr, offset, size, address) → 0 (for strings the length) or an errno."""
+        """(dynptr, offset, size, address) → 0 (for strings the length) or an errno, which changes nothing."""
         to, offset, size, addr = Dynptr(rt, args[0]), u32(args[1]), u32(args[2]), args[3]
-        if string and not size:
-            return 0
         if to.is_rdonly or not to.data:
             return -errno.EINVAL
         if code := to.check(offset, size):
             return code
+        if not size:
+            return 0
         found = read_string(rt, read, addr, size) if string else read(rt, addr, size)
         if isinstance(found, int):
-            to.write(offset, bytes(size), 0)
             return found
         code = to.write(offset, found, 0)
         return code or (len(found) if string else 0)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Dynptrs, strings, bits and CPU masks: the same calls on the running kernel and on our runtime."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+import pytest
+
+from tests.differential.run_oracle import agree
+from tests.differential.verifier_oracle import unusable
+
+WHY_NOT = unusable()
+pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+FILL: Final = bytes(range(256)) * 2
+
+
+# --- dynptrs --------------------------------------------------------------------------------------------------------
+FROM_MEM: Final = "value r1 / r2 = {size} / r3 = 0 / r4 = r10 / r4 += -16 / call bpf_dynptr_from_mem / r6 = r0"
+STEPS: Final = {
+    "read": "r1 = r10 / r1 += -48 / r2 = 8 / r3 = r10 / r3 += -16 / r4 = {a} / r5 = {f} / "
+            "call bpf_dynptr_read / r6 ^= r0",
+    "write": "*(u64 *)(r10 -48) = 0x55AA / r1 = r10 / r1 += -16 / r2 = {a} / r3 = r10 / r3 += -48 / r4 = 8 / "
+             "r5 = {f} / call bpf_dynptr_write / r6 ^= r0",
+    "data": "r1 = r10 / r1 += -16 / r2 = {a} / r3 = 8 / call bpf_dynptr_data / if r0 == 0 goto +1 / "
+            "*(u64 *)(r0 +0) = 77",
+    "slice": "r1 = r10 / r1 += -16 / r2 = {a} / r3 = r10 / r3 += -48 / r4 = 8 / kfunc bpf_dynptr_slice / "
+             "if r0 == 0 goto +2 / r1 = *(u64 *)(r0 +0) / r6 ^= r1",
+    "rdwr": "r1 = r10 / r1 += -16 / r2 = {a} / r3 = r10 / r3 += -48 / r4 = 8 / kfunc bpf_dynptr_slice_rdwr / "
+            "if r0 == 0 goto +1 / *(u64 *)(r0 +0) = 99",
+    "adjust": "r1 = r10 / r1 += -16 / r2 = {b} / r3 = {a} / kfunc bpf_dynptr_adjust / r6 ^= r0",
+    "size": "r1 = r10 / r1 += -16 / kfunc bpf_dynptr_size / r6 ^= r0",
+    "null": "r1 = r10 / r1 += -16 / kfunc bpf_dynptr_is_null / r0 &= 1 / r6 ^= r0",
+    "rdonly": "r1 = r10 / r1 += -16 / kfunc bpf_dynptr_is_rdonly / r0 &= 1 / r6 ^= r0",
+    "memset": "r1 = r10 / r1 += -16 / r2 = {a} / r3 = {b} / r4 = 0x17 / kfunc bpf_dynptr_memset / r6 ^= r0",
+    "copy": "r1 = r10 / r1 += -16 / r2 = {a} / r3 = r10 / r3 += -16 / r4 = {b} / r5 = {c} / "
+            "kfunc bpf_dynptr_copy / r6 ^= r0",
+    "probe": "r1 = r10 / r1 += -16 / r2 = {a} / r3 = {c} / value r4 / r4 += 100 / kfunc bpf_probe_read_kernel_dynptr / "
+             "r6 ^= r0",
+    "probe_str": "r1 = r10 / r1 += -16 / r2 = {a} / r3 = {c} / value r4 / r4 += 200 / "
+                 "kfunc bpf_probe_read_kernel_str_dynptr / r6 ^= r0",
+    "probe_user": "r1 = r10 / r1 += -16 / r2 = {a} / r3 = {c} / r4 = 0 / kfunc bpf_probe_read_user_dynptr / r6 ^= r0",
+}  # fmt: skip
+
+
+def _random(dice: random.Random, text: str) -> str:
+    return text.format(
+        a=dice.choice((0, 1, 8, 50, 92, 93, 99, 100, 101, 508, 600)),
+        b=dice.choice((0, 1, 7, 30, 92, 100, 101)),
+        c=dice.choice((0, 1, 8, 40, 100, 101)),
+        f=dice.choice((0, 0, 0, 1)),
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in STEPS if name != "rdwr"])
+@pytest.mark.parametrize("size", [0, 100, 512])
+def test_dynptrs_of_memory(name: str, size: int) -> None:
+    dice = random.Random(f"{name} {size}")
+    for _ in range(8):
+        adjust = _random(dice, STEPS["adjust"]) if dice.random() < 0.5 else "r7 = 0"
+        end = "r1 = r10 / r1 += -16 / kfunc bpf_dynptr_size / r0 ^= r6"
+        agree(" / ".join((FROM_MEM.format(size=size), adjust, _random(dice, STEPS[name]), end)), FILL)
+
+
+@pytest.mark.parametrize("flags", [0, 1])
+def test_dynptrs_with_flags_point_to_nothing(flags: int) -> None:
+    made = f"value r1 / r2 = 8 / r3 = {flags} / r4 = r10 / r4 += -16 / call bpf_dynptr_from_mem / r6 = r0"
+    for name, step in STEPS.items():
+        if name != "rdwr":
+            agree(f"{made} / {step.format(a=0, b=0, c=4, f=0)} / r0 = r6", FILL[:40])
+
+
+@pytest.mark.parametrize("name", ["read", "write", "slice", "rdwr", "adjust", "size", "rdonly", "memset"])
+@pytest.mark.parametrize(("kind", "maker"), [("xdp", "xdp"), ("sched_cls", "skb"), ("socket_filter", "skb")])
+def test_dynptrs_of_packets(kind: str, maker: str, name: str) -> None:
+    if (kind, name) == ("socket_filter", "rdwr"):
+        pytest.skip("the verifier refuses it")
+    dice = random.Random(f"{kind} {name}")
+    made = f"r2 = 0 / r3 = r10 / r3 += -16 / kfunc bpf_dynptr_from_{maker} / r6 = r0"
+    for _ in range(8):
+        adjust = _random(dice, STEPS["adjust"]) if dice.random() < 0.5 else "r7 = 0"
+        end = "r1 = r10 / r1 += -16 / kfunc bpf_dynptr_size / r0 ^= r6"
+        source = " / ".join((made, adjust, _random(dice, STEPS[name]), end))
+        agree(source, kind=kind, data=bytes(12) + bytes(range(1, 101)))
+
+
+def test_clones_are_independent() -> None:
+    clone = "r1 = r10 / r1 += -16 / r2 = r10 / r2 += -32 / kfunc bpf_dynptr_clone / r6 ^= r0"
+    shrink = "r1 = r10 / r1 += -32 / r2 = 10 / r3 = 30 / kfunc bpf_dynptr_adjust / r6 ^= r0"
+    sizes = "r1 = r10 / r1 += -32 / kfunc bpf_dynptr_size / r6 <<= 8 / r6 ^= r0 / r1 = r10 / r1 += -16 / "
+    sizes += "kfunc bpf_dynptr_size / r6 <<= 8 / r0 ^= r6"
+    assert agree(f"{FROM_MEM.format(size=100)} / {clone} / {shrink} / {sizes}")[0] == 20 << 8 | 100
+
+
+# --- strings --------------------------------------------------------------------------------------------------------
+ONE_STRING: Final = ("strlen",)
+TWO_STRINGS: Final = ("strcmp", "strcasecmp", "strspn", "strcspn", "strstr")
+WITH_BYTE: Final = ("strchr", "strchrnul", "strrchr")
+LETTERS: Final = (b"aAbB", b"ab", b"aB\xe4\xc4\xd7")
+
+
+def _strings(dice: random.Random) -> bytes:
+    """Three strings at 0, 100 and 200."""
+    alphabet = dice.choice(LETTERS)
+    words = [bytes(dice.choices(alphabet, k=dice.choice((0, 1, 2, 3, 8)))) for _ in range(3)]
+    return b"".join(word.ljust(100, b"\0") for word in words)
+
+
+@pytest.mark.parametrize("name", [*ONE_STRING, *TWO_STRINGS, *WITH_BYTE, "strnlen", "strnchr", "strnstr"])
+def test_strings(name: str) -> None:
+    dice = random.Random(name)
+    for _ in range(40):
+        byte, size = dice.choice((0, 97, 66, 120)), dice.choice((0, 1, 2, 3, 9, 70000))
+        second = {
+            **dict.fromkeys(TWO_STRINGS, "value r2 / r2 += 100"),
+            **dict.fromkeys(WITH_BYTE, f"r2 = {byte}"),
+            "strnlen": f"r2 = {size}",
+            "strnchr": f"r2 = {size} / r3 = {byte}",
+            "strnstr": f"value r2 / r2 += 100 / r3 = {size}",
+        }.get(name, "r2 = 0")
+        agree(f"value r1 / {second} / kfunc bpf_{name}", _strings(dice))
+
+
+@pytest.mark.parametrize("addr", ["0", "1", "0x7ffffffff000", "0xffffffffff600000", "0xffff800000000000"])
+@pytest.mark.parametrize("name", [*ONE_STRING, *TWO_STRINGS, *WITH_BYTE, "strnlen", "strnchr", "strnstr"])
+def test_strings_that_are_nowhere(name: str, addr: str) -> None:
+    bad = f"r1 = {addr} ll / r2 = 0 / kfunc bpf_rdonly_cast / "
+    second = "value r2" if name in (*TWO_STRINGS, "strnstr") else "r2 = 7"
+    agree(f"{bad}r1 = r0 / {second} / r3 = 5 / kfunc bpf_{name}", b"ab")
+
+
+# --- bits -----------------------------------------------------------------------------------------------------------
+NEXT: Final = "r1 = r10 / r1 += -16 / kfunc bpf_iter_bits_next / {r} = 0 / if r0 == 0 goto +1 / {r} = *(s32 *)(r0 +0)"
+
+
+@pytest.mark.parametrize("words", [0, 1, 2, 8, 64])
+def test_bits(words: int) -> None:
+    dice = random.Random(words)
+    for _ in range(5):
+        bits = dice.randbytes(words * 8 % 512) if dice.random() < 0.7 else bytes(words * 8 % 512)
+        new = f"r6 = 0 / r1 = r10 / r1 += -16 / value r2 / r3 = {words} / kfunc bpf_iter_bits_new / r7 = r0"
+        end = (
+            "r1 = r10 / r1 += -16 / kfunc bpf_iter_bits_destroy / r0 = r7 / r8 <<= 8 / r9 <<= 20 / r0 ^= r8 / r0 ^= r9"
+        )
+        agree(" / ".join((new, NEXT.format(r="r8"), NEXT.format(r="r9"), end)), bits)
+
+
+@pytest.mark.parametrize("words", [511, 512])
+def test_too_many_bits(words: int) -> None:
+    """The first words are the array's, what follows is the kernel's own memory."""
+    new = f"r1 = r10 / r1 += -16 / value r2 / r3 = {words} / kfunc bpf_iter_bits_new / r7 = r0 / "
+    agree(new + "r1 = r10 / r1 += -16 / kfunc bpf_iter_bits_destroy / r0 = r7")
+
+
+# --- CPU masks ------------------------------------------------------------------------------------------------------
+def test_cpu_masks() -> None:
+    dice = random.Random(1)
+    unary = ("first", "first_zero", "weight", "empty", "full")
+    binary = ("equal", "intersects", "subset", "first_and")
+    for _ in range(30):
+        lines = ["kfunc bpf_cpumask_create / if r0 == 0 goto +{} / r6 = r0 / r7 = 0"]
+        body = []
+        for _ in range(6):
+            name = dice.choice(("set_cpu", "clear_cpu", "test_cpu", "test_and_set_cpu", "test_and_clear_cpu", "setall",
+                                "clear", *unary, *binary, "and", "or", "xor", "copy"))  # fmt: skip
+            if name.endswith("_cpu"):
+                body.append(f"r1 = {dice.choice((0, 1, 2, 63, 9000))} / r2 = r6 / kfunc bpf_cpumask_{name}")
+            elif name in ("and", "or", "xor"):
+                body.append(f"r1 = r6 / r2 = r6 / r3 = r6 / kfunc bpf_cpumask_{name}")
+            else:
+                body.append(f"r1 = r6 / r2 = r6 / kfunc bpf_cpumask_{name}")
+            if name not in ("set_cpu", "clear_cpu", "setall", "clear", "or", "xor", "copy"):
+                is_number = name.startswith("first") or name == "weight"
+                body.append("r7 <<= 3 / r7 ^= r0" if is_number else "r0 &= 1 / r7 <<= 3 / r7 ^= r0")
+        body.append("r1 = r6 / kfunc bpf_cpumask_weight / r7 <<= 3 / r7 ^= r0")
+        body.append("r1 = r6 / kfunc bpf_cpumask_release / r0 = r7")
+        rest = " / ".join(body)
+        source = f"{lines[0]} / {rest}".format(2 + len(rest.split(" / ")))
+        agree(source)
