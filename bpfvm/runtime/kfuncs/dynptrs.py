@@ -127,12 +127,12 @@ def _probe(read: Reader, *, string: bool) -> Callable[[Runtime, Args, CallFrame]
     def copy(rt: Runtime, args: Args, frame: CallFrame) -> int:
         """(dynptr, offset, size, address) → 0 (for strings the length) or an errno, which changes nothing."""
         to, offset, size, addr = Dynptr(rt, args[0]), u32(args[1]), u32(args[2]), args[3]
-        if to.is_rdonly or not to.data:
-            return -errno.EINVAL
         if code := to.check(offset, size):
             return code
         if not size:
             return 0
+        if to.is_rdonly or not to.data:
+            return -errno.EINVAL
         found = read_string(rt, read, addr, size) if string else read(rt, addr, size)
         if isinstance(found, int):
             return found
