@@ -56,4 +56,42 @@ __naked int argument_it_does_not_have(void)
 	asm volatile("r0 = *(u64 *)(r1 + 16); r0 = 0; exit;");
 }
 
+SEC("syscall") __success
+int under_rcu(void *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	bpf_rcu_read_lock();
+	task = bpf_task_acquire(task->group_leader);
+	bpf_rcu_read_unlock();
+	if (task)
+		bpf_task_release(task);
+	return 0;
+}
+
+SEC("syscall") __failure __msg("R1 must be a rcu pointer")
+int not_under_rcu(void *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	task = bpf_task_acquire(task->group_leader);
+	if (task)
+		bpf_task_release(task);
+	return 0;
+}
+
+SEC("syscall") __failure __msg("R1 must be a rcu pointer")
+int after_rcu(void *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	bpf_rcu_read_lock();
+	task = task->group_leader;
+	bpf_rcu_read_unlock();
+	task = bpf_task_acquire(task);
+	if (task)
+		bpf_task_release(task);
+	return 0;
+}
+
 LICENSE("GPL");

@@ -124,4 +124,74 @@ int read_only_slice(struct __sk_buff *skb)
 	return 0;
 }
 
+SEC("tc") __success
+int clone_of_a_packet(struct __sk_buff *skb)
+{
+	struct bpf_dynptr packet, clone;
+
+	if (bpf_dynptr_from_skb(skb, 0, &packet))
+		return 0;
+	bpf_dynptr_clone(&packet, &clone);
+	bpf_dynptr_adjust(&clone, 2, 4);
+	return bpf_dynptr_size(&clone) & 0;
+}
+
+SEC("socket") __failure __msg("Expected an initialized dynptr as arg #")
+int clone_of_what_was_submitted(void *ctx)
+{
+	struct bpf_dynptr record, clone;
+
+	reserve_dynptr(&record);
+	bpf_dynptr_clone(&record, &clone);
+	submit_dynptr(&record);
+	return bpf_dynptr_size(&clone) & 0;
+}
+
+char bytes[16];
+
+SEC("socket") __success __retval(16)
+int of_a_map_value(void *ctx)
+{
+	struct bpf_dynptr memory;
+
+	if (bpf_dynptr_from_mem(bytes, sizeof(bytes), 0, &memory))
+		return 0;
+	return bpf_dynptr_size(&memory);
+}
+
+SEC("socket") __failure __msg("Unsupported reg type fp for bpf_dynptr_from_mem data")
+int of_the_stack(void *ctx)
+{
+	struct bpf_dynptr memory;
+	char local[16] = {};
+
+	return bpf_dynptr_from_mem(local, sizeof(local), 0, &memory);
+}
+
+SEC("xdp") __success
+int packet_of_xdp(struct xdp_md *xdp)
+{
+	struct bpf_dynptr packet;
+	char buffer[4];
+	char *bytes;
+
+	if (bpf_dynptr_from_xdp(xdp, 0, &packet))
+		return 0;
+	bytes = bpf_dynptr_slice_rdwr(&packet, 0, buffer, sizeof(buffer));
+	if (bytes)
+		bytes[3] = 1;
+	return 0;
+}
+
+SEC("cgroup_skb/ingress") __failure __msg("the prog does not allow writes to packet data")
+int writable_slice_of_a_read_only_packet(struct __sk_buff *skb)
+{
+	struct bpf_dynptr packet;
+	char buffer[4];
+
+	if (bpf_dynptr_from_skb(skb, 0, &packet))
+		return 1;
+	return bpf_dynptr_slice_rdwr(&packet, 0, buffer, sizeof(buffer)) ? 1 : 0;
+}
+
 LICENSE("GPL");

@@ -116,4 +116,69 @@ int removed_and_forgotten(void *ctx)
 	return node ? 1 : 0;
 }
 
+struct shared {
+	long key;
+	struct bpf_refcount count;
+	struct bpf_list_node node;
+};
+
+private(C) struct bpf_spin_lock shared_lock;
+private(C) struct bpf_list_head shared_items __contains(shared, node);
+
+SEC("tc") __success
+int second_reference(void *ctx)
+{
+	struct shared *one = obj_new(struct shared), *two;
+
+	if (!one)
+		return 0;
+	two = bpf_refcount_acquire_impl(one, NULL);
+	bpf_spin_lock(&shared_lock);
+	bpf_list_push_front_impl(&shared_items, &one->node, NULL, 0);
+	bpf_spin_unlock(&shared_lock);
+	two->key = 1;
+	obj_drop(two);
+	return 0;
+}
+
+SEC("tc") __failure __msg("Unreleased reference")
+int second_reference_forgotten(void *ctx)
+{
+	struct shared *one = obj_new(struct shared);
+
+	if (!one)
+		return 0;
+	bpf_refcount_acquire_impl(one, NULL);
+	obj_drop(one);
+	return 0;
+}
+
+SEC("tc") __failure __msg("doesn't point to a type with bpf_refcount field")
+int second_reference_to_an_item(void *ctx)
+{
+	struct item *item = obj_new(struct item);
+	void *two;
+
+	if (!item)
+		return 0;
+	two = bpf_refcount_acquire_impl(item, NULL);
+	obj_drop(two);
+	obj_drop(item);
+	return 0;
+}
+
+SEC("tc") __failure __msg("R1 must be referenced")
+int pushed_and_dropped(void *ctx)
+{
+	struct item *item = obj_new(struct item);
+
+	if (!item)
+		return 0;
+	bpf_spin_lock(&lock);
+	bpf_list_push_front_impl(&items, &item->node, NULL, 0);
+	bpf_spin_unlock(&lock);
+	obj_drop(item);
+	return 0;
+}
+
 LICENSE("GPL");

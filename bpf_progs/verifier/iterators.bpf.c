@@ -58,4 +58,46 @@ int element_not_compared_with_null(void *ctx)
 	return number;
 }
 
+u64 words[2] = {5, 1};
+
+SEC("syscall") __success
+int bits_of_a_value(void *ctx)
+{
+	struct bpf_iter_bits it;
+	int *bit, count = 0;
+
+	bpf_iter_bits_new(&it, words, 2);
+	while ((bit = bpf_iter_bits_next(&it)))
+		count++;
+	bpf_iter_bits_destroy(&it);
+	return count & 0;
+}
+
+SEC("socket") __success
+int loop_without_a_bound(void *ctx)
+{
+	struct bpf_iter_num it;
+	u64 sum = 0;
+	int *i;
+
+	bpf_iter_num_new(&it, 0, 1000000);
+	while ((i = bpf_iter_num_next(&it)))
+		sum += *i;
+	bpf_iter_num_destroy(&it);
+	return sum & 0;
+}
+
+SEC("socket") __failure __msg("R6 min value is outside of the allowed memory range")
+int counter_as_an_index(void *ctx)
+{
+	struct bpf_iter_num it;
+	u64 sum = 0;
+
+	bpf_iter_num_new(&it, 0, 4);
+	while (bpf_iter_num_next(&it))
+		sum++;
+	bpf_iter_num_destroy(&it);
+	return ((char *)words)[sum];
+}
+
 LICENSE("GPL");

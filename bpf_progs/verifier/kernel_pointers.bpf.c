@@ -73,4 +73,59 @@ int loaded_is_not_owned(void *ctx)
 	return 0;
 }
 
+struct plain {
+	long number;
+};
+
+struct owner {
+	struct plain __kptr *mine;
+};
+
+MAP(owners, 2, int, struct owner, 1, 0);
+
+SEC("tc") __success
+int object_of_its_own(void *ctx)
+{
+	int key = 0;
+	struct owner *owner = bpf_map_lookup_elem(&owners, &key);
+	struct plain *object;
+
+	if (!owner)
+		return 0;
+	object = obj_new(struct plain);
+	if (!object)
+		return 0;
+	object = bpf_kptr_xchg(&owner->mine, object);
+	if (object)
+		obj_drop(object);
+	return 0;
+}
+
+SEC("tc") __failure __msg("invalid kptr access, R2 type=")
+int object_of_another_type(void *ctx)
+{
+	int key = 0;
+	struct owner *owner = bpf_map_lookup_elem(&owners, &key);
+	struct keeper *other;
+
+	if (!owner)
+		return 0;
+	other = (void *)bpf_task_from_pid(1);
+	if (!other)
+		return 0;
+	other = bpf_kptr_xchg(&owner->mine, other);
+	if (other)
+		obj_drop((struct plain *)other);
+	return 0;
+}
+
+SEC("syscall") __success
+int loose_one_stored(void *ctx)
+{
+	LOOKUP
+	task = bpf_get_current_task_btf();
+	keeper->loose = task;
+	return 0;
+}
+
 LICENSE("GPL");

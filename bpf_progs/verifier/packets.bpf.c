@@ -59,4 +59,32 @@ __naked int packet_against_context(void)
 	asm volatile("r2 = *(u32 *)(r1 + 76); if r2 > r1 goto 1f; 1: r0 = 1; exit;");
 }
 
+SEC("tc") __success
+__naked int meta_in_front_of_the_packet(void)
+{
+	asm volatile("r2 = *(u32 *)(r1 + 140); r3 = *(u32 *)(r1 + 76); r4 = r2; r4 += 4; if r4 > r3 goto 1f;"
+		     "r0 = *(u32 *)(r2 + 0); 1: r0 = 0; exit;");
+}
+
+SEC("tc") __failure __msg("invalid access to packet, off=0 size=4")
+__naked int meta_against_the_end(void)
+{
+	asm volatile("r2 = *(u32 *)(r1 + 140); r3 = *(u32 *)(r1 + 80); r4 = r2; r4 += 4; if r4 > r3 goto 1f;"
+		     "r0 = *(u32 *)(r2 + 0); 1: r0 = 0; exit;");
+}
+
+SEC("xdp") __success
+__naked int variable_offset(void)
+{
+	asm volatile("r6 = r1; call 7; r0 &= 7; r2 = *(u32 *)(r6 + 0); r3 = *(u32 *)(r6 + 4); r2 += r0; r4 = r2;"
+		     "r4 += 8; if r4 > r3 goto 1f; r0 = *(u64 *)(r2 + 0); 1: r0 = 1; exit;");
+}
+
+SEC("xdp") __failure __msg("invalid access to packet, off=0 size=1")
+__naked int offset_added_after_the_comparison(void)
+{
+	asm volatile("r6 = r1; call 7; r0 &= 7; r2 = *(u32 *)(r6 + 0); r3 = *(u32 *)(r6 + 4); r4 = r2; r4 += 8;"
+		     "if r4 > r3 goto 1f; r2 += r0; r0 = *(u8 *)(r2 + 0); 1: r0 = 1; exit;");
+}
+
 LICENSE("GPL");

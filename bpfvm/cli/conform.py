@@ -97,12 +97,7 @@ def _list(cases: list[Case], as_json: bool) -> None:
 
 def _ours(kernel: str, btf_path: str | None) -> OurVerifier:
     import verifier
-    from bpfvm.conform.ours import OurVerifier
-    from bpfvm.report.source import read_btf
-    from bpfvm.session import Session
+    from bpfvm.conform.ours import our_verifier
+    from bpfvm.report.source import kernel_btf, read_btf
 
-    profile = verifier.profile(kernel)
-    if btf_path:
-        return OurVerifier(read_btf(btf_path), profile)
-    session = Session(kernel=kernel)
-    return OurVerifier(session.btf, profile, session.kernel.registry)
+    return our_verifier(read_btf(btf_path) if btf_path else kernel_btf(), verifier.profile(kernel))

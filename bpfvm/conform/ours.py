@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from bpfvm.btf import Btf
 from bpfvm.conform.answer import Answer
 from bpfvm.conform.expectation import FLAGS
+from bpfvm.conform.struct_ops_types import register_types
 from bpfvm.conform.suite import UNPRIVILEGED, Case, opened
 from bpfvm.conform.test_run import Accepted, NotRun, run_for_retval
 from bpfvm.errors import BpfvmError
 from bpfvm.isa.opcodes import BPF_COMPLEXITY_LIMIT_INSNS
+from bpfvm.memory import Memory
 from bpfvm.obj.link import link_program
 from bpfvm.obj.model import Program
+from bpfvm.runtime import Runtime
+from bpfvm.struct_ops.kernel import Kernel
+from bpfvm.struct_ops.load import plan_struct_ops
 from verifier import VerifierEnv, check
-from verifier.attach import StructOpsTypes
 from verifier.env import Env
 from verifier.profile import KernelProfile
 from verifier.rejection import Rejection
@@ -23,11 +27,10 @@ from verifier.rejection import Rejection
 
 @dataclass(frozen=True, slots=True)
 class OurVerifier:
-    """The verifier with one kernel's types, rules and struct_ops types."""
+    """The verifier with one kernel's types, struct_ops types and rules."""
 
-    btf: Btf
+    kernel: Kernel
     profile: KernelProfile
-    struct_ops: StructOpsTypes | None = None
     complexity_limit: int = BPF_COMPLEXITY_LIMIT_INSNS
 
     def ask(self, case: Case) -> Answer:
@@ -45,14 +48,20 @@ class OurVerifier:
         return answer if case.retval is None else self._run(case, Accepted(program, run), answer)
 
     def _linked(self, path: str, name: str) -> Program:
-        return link_program(opened(path), name, self.btf)
+        """Raises BpfvmError."""
+        spec = opened(path)
+        attach: tuple[int, int | None] = (0, None)
+        if spec.programs[name].prog_type == "struct_ops":
+            point = plan_struct_ops(spec, self.kernel).attach[name]
+            attach = (point.attach_btf_id, point.expected_attach_type)
+        return link_program(spec, name, self.kernel.btf, attach_btf_id=attach[0], expected_attach_type=attach[1])
 
     def _check(self, program: Program, case: Case) -> tuple[Rejection | None, Env]:
         """As libbpf loads: without a log first, and again with one when the program is refused."""
         env = VerifierEnv(
-            kernel_btf=self.btf,
+            kernel_btf=self.kernel.btf,
             profile=self.profile,
-            struct_ops=self.struct_ops,
+            struct_ops=self.kernel.registry,
             strict_alignment=bool(case.flags & FLAGS["BPF_F_STRICT_ALIGNMENT"]),
             test_state_freq=bool(case.flags & FLAGS["BPF_F_TEST_STATE_FREQ"]),
             complexity_limit=self.complexity_limit,
@@ -71,7 +80,15 @@ class OurVerifier:
             return Accepted(program, run)
 
         try:
-            got = run_for_retval(accepted, self.btf, specs=opened(case.path).maps, judge=other)
+            got = run_for_retval(accepted, self.kernel.btf, specs=opened(case.path).maps, judge=other)
         except NotRun as reason:
             return Answer(True, log=answer.log, run_problem=str(reason))
         return Answer(True, log=answer.log, retval=got)
+
+
+def our_verifier(btf: Btf, profile: KernelProfile) -> OurVerifier:
+    """The verifier for a kernel with these types, Linux's own struct_ops types among them if it has them."""
+    memory = Memory(1 << 20)
+    kernel = Kernel(memory, btf, Runtime(memory, btf))
+    register_types(kernel)
+    return OurVerifier(kernel, profile)

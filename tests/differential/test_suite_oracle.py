@@ -19,8 +19,7 @@ pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 @pytest.fixture(scope="module")
 def ours() -> OurVerifier:
-    running = environment()
-    return OurVerifier(running.kernel_btf, running.profile, kernel().registry)
+    return OurVerifier(kernel(), environment().profile)
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)

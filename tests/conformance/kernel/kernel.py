@@ -1,108 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The kernel that the corpus is verified against: the running kernel's types, and its built-in struct_ops types."""
+"""The kernel that the corpus is verified against: the running kernel's types."""
 
 from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
-from bpfvm.btf.layout import member
+from bpfvm.conform.struct_ops_types import register_types
 from bpfvm.memory import Memory
 from bpfvm.obj.model import ObjectSpec
 from bpfvm.runtime import Runtime
 from bpfvm.struct_ops.kernel import Kernel
-from bpfvm.struct_ops.link import StructOpsLink
 from bpfvm.struct_ops.load import LoadPlan, plan_struct_ops
-from bpfvm.struct_ops.sleepable import Sleepable
-from bpfvm.struct_ops.type_desc import StructOpsType
 from tests.conformance.kernel.corpus import KERNEL_BTF
 
 KERNEL_CONFIG = Path("/proc/config.gz")
 KALLSYMS = Path("/proc/kallsyms")
-EACCES, EINVAL, ENOTSUPP, EOPNOTSUPP = 13, 22, 524, 95
-
-
-class DummyOps(StructOpsType):
-    """net/bpf/bpf_dummy_struct_ops.c (6.12, 6.18)."""
-
-    name: ClassVar[str] = "bpf_dummy_ops"
-    stubs = frozenset(("test_1", "test_2", "test_sleepable"))
-
-    def init(self, btf: Btf) -> int:
-        struct = btf.type(btf.find(self.name, t.Struct))
-        assert isinstance(struct, t.Struct)
-        self.sleepable_member = [member.name for member in struct.members].index("test_sleepable")
-        self.state_size = btf.size_of(btf.find("bpf_dummy_ops_state", t.Struct))
-        self.btf_struct_access = self.may_store
-        return 0
-
-    def check_member(self, member: int, prog: Sleepable) -> int:
-        return -EINVAL if prog.sleepable and member != self.sleepable_member else 0
-
-    def may_store(self, struct: str, offset: int, size: int) -> tuple[int, str] | None:
-        """Stores are for the whole of the state."""
-        if struct != "bpf_dummy_ops_state":
-            return EACCES, "only access to bpf_dummy_ops_state is supported"
-        if offset + size > self.state_size:
-            return EACCES, f"write access at off {offset} with size {size}"
-        return None
-
-    def reg(self, kdata: int, link: StructOpsLink | None) -> int:
-        return -EOPNOTSUPP
-
-    def unreg(self, kdata: int, link: StructOpsLink | None) -> None:
-        """Never registered, so never called."""
-
-
-class TcpCongestionOps(StructOpsType):
-    """net/ipv4/bpf_tcp_ca.c (6.12, 6.18)."""
-
-    name: ClassVar[str] = "tcp_congestion_ops"
-    stubs = frozenset(
-        (
-            *("ssthresh", "cong_avoid", "set_state", "cwnd_event", "in_ack_event", "pkts_acked", "min_tso_segs"),
-            *("cong_control", "undo_cwnd", "sndbuf_expand", "init", "release"),
-        )
-    )
-    writable: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "sock": ("sk_pacing_rate", "sk_pacing_status"),
-        "inet_connection_sock": ("icsk_ca_priv", "icsk_ack.pending"),
-        "tcp_sock": ("snd_cwnd", "snd_cwnd_cnt", "snd_cwnd_stamp", "snd_ssthresh", "ecn_flags", "app_limited"),
-    }
-    """struct at the start of tcp_sock → its fields that programs may write"""
-
-    def init(self, btf: Btf) -> int:
-        self.fields: list[tuple[int, int]] = []
-        for struct, names in self.writable.items():
-            for name in names:
-                place = member(btf, btf.find(struct, t.Struct), name)
-                self.fields.append((place.offset, place.offset + btf.size_of(place.type)))
-        self.btf_struct_access = self.may_store
-        return 0
-
-    def may_store(self, struct: str, offset: int, size: int) -> tuple[int, str] | None:
-        """A few fields of tcp_sock, each as a whole or in parts, from its start (icsk_ca_priv from anywhere)."""
-        if struct != "tcp_sock":
-            return EACCES, "only read is supported"
-        for start, end in self.fields:
-            if start == offset or (start < offset < end and end - start > 8):
-                if offset + size > end:
-                    text = f"write access at off {offset} with size {size} beyond the member of tcp_sock ended at {end}"
-                    return EACCES, text
-                return None
-        return EACCES, f"no write support to tcp_sock at off {offset}"
-
-    def reg(self, kdata: int, link: StructOpsLink | None) -> int:
-        return 0
-
-    def unreg(self, kdata: int, link: StructOpsLink | None) -> None:
-        """Nothing to forget."""
 
 
 @cache
@@ -134,10 +51,7 @@ def kernel() -> Kernel:
     btf = Btf.parse(KERNEL_BTF.read_bytes(), name="vmlinux")
     memory = Memory(64 << 20, "off")
     made = Kernel(memory, btf, Runtime(memory, btf), checker="off")
-    for desc in (DummyOps(), TcpCongestionOps()):
-        code = made.registry.register(desc)
-        if code:
-            raise RuntimeError(f"struct_ops type {desc.name}: {code}: {made.runtime.console}")
+    register_types(made)
     btf.find("task_struct", t.Struct)
     return made
 

@@ -12,8 +12,10 @@ import pytest
 
 from bpf_progs.build import ROOT
 from bpfvm.conform.answer import AGREE, NOT_ASKED, Outcome, compare
-from bpfvm.conform.ours import OurVerifier
+from bpfvm.conform.ours import OurVerifier, our_verifier
 from bpfvm.conform.suite import Case, find_objects, read_suite
+from bpfvm.report.source import kernel_btf
+from verifier import PROFILES
 
 SUITE = ROOT / "bpf_progs/built/verifier"
 KNOWN = Path(__file__).with_name("known.json")
@@ -32,6 +34,12 @@ def known() -> dict[str, str]:
     """Name of a case → why we don't agree. May only shrink: what agrees must not be listed."""
     found: dict[str, str] = json.loads(KNOWN.read_text())
     return found
+
+
+@cache
+def emulated() -> OurVerifier:
+    """Our verifier with the emulated kernel's types, as `bpfvm conform` has it."""
+    return our_verifier(kernel_btf(), PROFILES["6.18"])
 
 
 def outcome(ours: OurVerifier, case: Case) -> Outcome:
