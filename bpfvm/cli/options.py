@@ -45,6 +45,14 @@ set_option = click.option(
 )
 
 
+kconfig_option = click.option(
+    "--kconfig",
+    type=click.Path(),
+    metavar="FILE",
+    help="Values for .kconfig variables: a kernel's configuration file (also compressed, as /proc/config.gz).",
+)
+
+
 def parse_settings(settings: tuple[str, ...]) -> dict[str, int | str]:
     """``("pol_a.pid=5", "limit=0x10")`` → a mapping. Raises UsageError for anything else."""
     parsed: dict[str, int | str] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bpfvm.cli.options import echo_json, json_option, kernel_option, parse_settings, set_option
+from bpfvm.cli.options import echo_json, json_option, kconfig_option, kernel_option, parse_settings, set_option
 from bpfvm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,14 +22,15 @@ def group() -> None:
 @group.command("list")
 @click.argument("obj", type=click.Path())
 @click.option("--relocs", is_flag=True, help="Also every relocation of an instruction (--json always has them).")
+@kconfig_option
 @json_option
-def list_(obj: str, relocs: bool, as_json: bool) -> None:
+def list_(obj: str, relocs: bool, kconfig: str | None, as_json: bool) -> None:
     """Show what OBJ declares: programs, maps, globals, struct_ops instances, externs, relocations."""
     from bpfvm.report.console import make_console
     from bpfvm.report.listing import object_data, print_object
     from bpfvm.report.source import open_named
 
-    data = object_data(open_named(obj))
+    data = object_data(open_named(obj, kconfig))
     if as_json:
         echo_json(data)
     else:
@@ -56,14 +57,15 @@ def dump() -> None:
 @click.argument("prog", required=False)
 @click.option("--opcodes", is_flag=True, help="Also the bytes of each instruction.")
 @click.option("--linked", is_flag=True, help="Linked and relocated against the emulated kernel, with CO-RE notes.")
+@kconfig_option
 @json_option
-def xlated(obj: str, prog: str | None, opcodes: bool, linked: bool, as_json: bool) -> None:
+def xlated(obj: str, prog: str | None, opcodes: bool, linked: bool, kconfig: str | None, as_json: bool) -> None:
     """Print the instructions of OBJ, of all programs or of PROG (subprograms too, unless --linked)."""
     from bpfvm.report.console import make_console, print_styled
     from bpfvm.report.disassembly import as_compiled, as_linked, listing_data, listing_text
     from bpfvm.report.source import kernel_btf, open_named
 
-    spec = open_named(obj)
+    spec = open_named(obj, kconfig)
     if linked:
         names = [prog] if prog else list(spec.programs)
         kernel = kernel_btf()
@@ -125,14 +127,23 @@ def jited(
 @kernel_option
 @click.option("--log-level", type=click.IntRange(1, 2), help="Print the log of accepted programs too; 2: every path.")
 @click.option("--btf", "btf_path", type=click.Path(), help="Another kernel's BTF, for example /sys/kernel/btf/vmlinux.")
+@kconfig_option
 @json_option
-def verify(obj: str, prog: str | None, kernel: str, log_level: int | None, btf_path: str | None, as_json: bool) -> int:
+def verify(
+    obj: str,
+    prog: str | None,
+    kernel: str,
+    log_level: int | None,
+    btf_path: str | None,
+    kconfig: str | None,
+    as_json: bool,
+) -> int:
     """Verify OBJ's programs, or PROG; a refused one shows the log in the kernel's format and ends with exit code 1."""
     from bpfvm.report.console import make_console
     from bpfvm.report.source import open_named, read_btf
     from bpfvm.report.verdicts import print_verdicts, verdict_data, verify_programs
 
-    spec = open_named(obj)
+    spec = open_named(obj, kconfig)
     foreign = read_btf(btf_path) if btf_path else None
     verdicts = verify_programs(spec, prog, kernel=kernel, log_level=log_level or 1, btf=foreign)
     if as_json:
@@ -152,6 +163,7 @@ def verify(obj: str, prog: str | None, kernel: str, log_level: int | None, btf_p
 @click.option("--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Run it so often.")
 @click.option("--trace", is_flag=True, help="Print every instruction that is executed.")
 @kernel_option
+@kconfig_option
 @json_option
 def run(
     obj: str,
@@ -163,6 +175,7 @@ def run(
     repeat: int,
     trace: bool,
     kernel: str,
+    kconfig: str | None,
     as_json: bool,
 ) -> None:
     """Load OBJ and run PROG once: R0, what it printed, which globals it changed."""
@@ -179,7 +192,7 @@ def run(
         repeat=repeat,
         trace=trace,
     )
-    spec = open_named(obj)
+    spec = open_named(obj, kconfig)
     with Session(kernel=kernel) as session:
         result = run_program(session, spec, request, settings=parse_settings(settings))
     if as_json:

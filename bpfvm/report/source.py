@@ -9,6 +9,7 @@ from bpfvm.btf import Btf
 from bpfvm.elf import read_elf
 from bpfvm.elf.reader import MAX_FILE
 from bpfvm.errors import BadInput, UsageError
+from bpfvm.obj.kconfig import read_kconfig
 from bpfvm.obj.model import ObjectSpec
 from bpfvm.obj.open import open_object
 from bpfvm.paths import find_object
@@ -16,9 +17,10 @@ from bpfvm.paths import find_object
 _BTF_MAGIC = (b"\x9f\xeb", b"\xeb\x9f")
 
 
-def open_named(written: str) -> ObjectSpec:
-    """The object at a path, or the shipped one of this name. Raises BadInput."""
-    return open_object(written if Path(written).exists() else find_object(written))
+def open_named(written: str, kconfig: str | None = None) -> ObjectSpec:
+    """The object at a path, or the shipped one of this name; ``kconfig`` is a configuration file. Raises BadInput."""
+    values = read_kconfig(kconfig) if kconfig is not None else None
+    return open_object(written if Path(written).exists() else find_object(written), kconfig=values)
 
 
 def kernel_btf() -> Btf:

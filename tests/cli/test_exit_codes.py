@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 
@@ -102,3 +104,14 @@ def test_ctrl_c_is_quiet(bpfvm: Bpfvm, monkeypatch: pytest.MonkeyPatch, interrup
     monkeypatch.setattr(main.cli, "main", fail)
     done = bpfvm("prog", "list", "whitelist.bpf.o")
     assert (done.code, done.err) == (130, "interrupted\n")
+
+
+def test_a_configuration_is_read(bpfvm: Bpfvm, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("CONFIG_HZ=250\n")
+    done = bpfvm("prog", "list", "whitelist.bpf.o", "--kconfig", config)
+    assert done.code == 0
+    config.write_text("CONFIG_HZ\n")
+    done = bpfvm("prog", "verify", "whitelist.bpf.o", "--kconfig", config)
+    assert "line 1 is not NAME=VALUE" in done.error_line()
+    assert done.code == 3

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from bpfvm.btf import Btf
 from bpfvm.btf import types as t
 from bpfvm.conform.struct_ops_types import register_types
 from bpfvm.memory import Memory
+from bpfvm.obj.kconfig import read_kconfig
 from bpfvm.obj.model import ObjectSpec
 from bpfvm.runtime import Runtime
 from bpfvm.struct_ops.kernel import Kernel
@@ -25,15 +25,7 @@ KALLSYMS = Path("/proc/kallsyms")
 @cache
 def kconfig() -> dict[str, int | str]:
     """The running kernel's configuration, which libbpf reads for .kconfig variables; empty when it can't be read."""
-    if not os.access(KERNEL_CONFIG, os.R_OK):
-        return {}
-    found: dict[str, int | str] = {}
-    for line in gzip.decompress(KERNEL_CONFIG.read_bytes()).decode().splitlines():
-        name, is_set, value = line.partition("=")
-        if is_set and name.startswith("CONFIG_"):
-            is_number = value.removeprefix("-").removeprefix("0x").isalnum() and value.lstrip("-")[0].isdigit()
-            found[name] = int(value, 0) if is_number else value.strip('"')
-    return found
+    return read_kconfig(KERNEL_CONFIG) if os.access(KERNEL_CONFIG, os.R_OK) else {}
 
 
 @cache
