@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bpfvm.btf import types as t
+from bpfvm.btf.endian import little_endian_btf
 from bpfvm.btf.flavour import essential_name
 from bpfvm.btf.index import RawBtf, index
 from bpfvm.btf.parse_type import parse_type
@@ -51,8 +52,11 @@ class Btf:
 
     @classmethod
     def parse(cls, data: bytes, *, base: Btf | None = None, name: str = "") -> Btf:
-        """Index ``data`` (a raw .BTF section). Raises BadInput with the offset of what is wrong."""
-        data = bytes(data)
+        """Index ``data`` (a raw .BTF section). Raises BadInput with the offset of what is wrong.
+
+        Big-endian BTF is turned round first: ``data`` of the result is its little-endian form.
+        """
+        data = little_endian_btf(bytes(data))
         return cls(index(data, split=base is not None), data, base, name)
 
     @property

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bpfvm.btf.btf import Btf
+from bpfvm.btf.endian import little_endian_ext
 from bpfvm.errors import BadInput
 
 _HEADER = struct.Struct("<HBBI")
@@ -59,8 +60,8 @@ class BtfExt:
 
     @classmethod
     def parse(cls, data: bytes | memoryview, btf: Btf) -> BtfExt:
-        """Read a whole .BTF.ext section; ``btf`` supplies the strings. Raises BadInput."""
-        view = memoryview(data)
+        """Read a whole .BTF.ext section, of either byte order; ``btf`` supplies the strings. Raises BadInput."""
+        view = memoryview(little_endian_ext(bytes(data)))
         areas = _areas(view)
         funcs: dict[str, tuple[FuncRecord, ...]] = {}
         lines: dict[str, tuple[LineRecord, ...]] = {}
@@ -84,8 +85,6 @@ def _areas(view: memoryview) -> list[tuple[int, int]]:
     if len(view) < _HEADER.size:
         raise _bad(f"{len(view)} bytes are shorter than the header", 0)
     magic, version, _flags, hdr_len = _HEADER.unpack_from(view)
-    if magic == 0x9FEB:
-        raise _bad("big-endian .BTF.ext is not supported")
     if magic != _MAGIC or version != 1:
         raise _bad(f"invalid magic {magic:#x} or version {version}", 0)
     if not 24 <= hdr_len <= len(view):

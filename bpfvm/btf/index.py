@@ -49,8 +49,6 @@ def index(data: bytes | memoryview, *, split: bool = False) -> RawBtf:
     if len(view) < HEADER.size:
         raise _bad(f"BTF of {len(view)} bytes is shorter than its {HEADER.size}-byte header", 0)
     magic, version, _flags, hdr_len, type_off, type_len, str_off, str_len = HEADER.unpack_from(view)
-    if magic == 0x9FEB:
-        raise _bad("big-endian BTF is not supported")
     if magic != MAGIC:
         raise _bad(f"Invalid magic {magic:#x}, expected {MAGIC:#x}", 0)
     if version != 1:

@@ -73,12 +73,16 @@ class ElfReloc:
 
 @dataclass(frozen=True, slots=True)
 class ElfObject:
-    """An object file. ``relocs`` is keyed by the index of the section that is relocated."""
+    """An object file. ``relocs`` is keyed by the index of the section that is relocated.
+
+    ``big_endian``: numbers in the sections' bytes are; symbols and relocations are read already.
+    """
 
     path: str
     sections: tuple[Section, ...]
     symbols: tuple[Symbol, ...]
     relocs: Mapping[int, tuple[ElfReloc, ...]]
+    big_endian: bool = False
 
     def section(self, name: str) -> Section | None:
         """The first section with this name."""

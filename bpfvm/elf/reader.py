@@ -20,23 +20,26 @@ _EHDR_SIZE = 64
 _SHDR_SIZE = 64
 _SYM = struct.Struct("<IBBHQQ")
 _REL = struct.Struct("<QQ")
+_BIG_SYM = struct.Struct(">IBBHQQ")
+_BIG_REL = struct.Struct(">QQ")
 _NOT_RELOCATED = (".rel.debug_", ".rel.BTF")
 """relocations that nobody here needs, and that are most of them"""
 _SHT_NAME_PREFIX = "SHT_"
 
 
 def read_elf(data: bytes, path: str) -> ElfObject:
-    """Parse a little-endian 64-bit BPF object file. ``path`` is only for messages. Raises BadInput."""
+    """Parse a 64-bit BPF object file. ``path`` is only for messages. Raises BadInput."""
     _check_ident(data, path)
     header, raw_sections = _headers(data, path)
     _check_header(header, path)
+    big = header["e_ident"]["EI_DATA"] != "ELFDATA2LSB"
     names = _section_names(data, header, raw_sections, path)
     start = header["e_shoff"]
     sections = tuple(
         _section(data, index, raw, names, start + index * _SHDR_SIZE, path) for index, raw in enumerate(raw_sections)
     )
-    symbols = _symbols(sections, path)
-    return ElfObject(path, sections, symbols, _relocs(sections, path))
+    symbols = _symbols(sections, path, _BIG_SYM if big else _SYM)
+    return ElfObject(path, sections, symbols, _relocs(sections, path, _BIG_REL if big else _REL), big)
 
 
 def _check_ident(data: bytes, path: str) -> None:
@@ -63,8 +66,6 @@ def _headers(data: bytes, path: str) -> tuple[Any, list[Any]]:
         elf = ELFFile(stream)
         header = elf.header
         start, count, size = header["e_shoff"], header["e_shnum"], header["e_shentsize"]
-        if header["e_ident"]["EI_DATA"] != "ELFDATA2LSB":
-            return header, []
         if count > MAX_SECTIONS or (count and size != _SHDR_SIZE) or start + count * size > len(data):
             message = f"section header table ({count} entries of {size} bytes) does not fit the {len(data)}-byte file"
             raise BadInput(f"truncated: {message}", path=path, offset=start)
@@ -80,9 +81,6 @@ def _check_header(header: Any, path: str) -> None:
     if machine not in ("EM_BPF", "EM_NONE"):
         hint = "compile it with -target bpf"
         raise BadInput(f"not a BPF object: it is for machine {machine}", path=path, offset=18, hint=hint)
-    if header["e_ident"]["EI_DATA"] != "ELFDATA2LSB":
-        hint = "compile it with -target bpfel"
-        raise BadInput("big-endian BPF object; only little-endian ones can be run", path=path, offset=5, hint=hint)
     if header["e_type"] != "ET_REL":
         raise BadInput(f"not a relocatable object file but {header['e_type']}", path=path, offset=16)
     if not header["e_shnum"]:
@@ -137,7 +135,7 @@ def _section(data: bytes, index: int, raw: Any, names: bytes, place: int, path: 
     )
 
 
-def _symbols(sections: tuple[Section, ...], path: str) -> tuple[Symbol, ...]:
+def _symbols(sections: tuple[Section, ...], path: str, layout: struct.Struct) -> tuple[Symbol, ...]:
     tables = [s for s in sections if s.kind == "SYMTAB"]
     if not tables:
         hint = "was it stripped?"
@@ -164,11 +162,11 @@ def _symbols(sections: tuple[Section, ...], path: str) -> tuple[Symbol, ...]:
             other & 3,
             shndx,
         )
-        for index, (name, info, other, shndx, value, size) in enumerate(_SYM.iter_unpack(table.data))
+        for index, (name, info, other, shndx, value, size) in enumerate(layout.iter_unpack(table.data))
     )
 
 
-def _relocs(sections: tuple[Section, ...], path: str) -> dict[int, tuple[ElfReloc, ...]]:
+def _relocs(sections: tuple[Section, ...], path: str, layout: struct.Struct) -> dict[int, tuple[ElfReloc, ...]]:
     """Relocations by section, in ascending order of offset."""
     found: dict[int, tuple[ElfReloc, ...]] = {}
     for section in sections:
@@ -177,6 +175,6 @@ def _relocs(sections: tuple[Section, ...], path: str) -> dict[int, tuple[ElfRelo
         if section.entsize != _REL.size or section.size % _REL.size or section.info >= len(sections):
             message = f"malformed relocation section (entries of {section.entsize} bytes, for section #{section.info})"
             raise BadInput(message, path=path, section=section.name, offset=0)
-        records = tuple(ElfReloc(at, info >> 32, info & 0xFFFFFFFF) for at, info in _REL.iter_unpack(section.data))
+        records = tuple(ElfReloc(at, info >> 32, info & 0xFFFFFFFF) for at, info in layout.iter_unpack(section.data))
         found[section.info] = found.get(section.info, ()) + records
     return {index: tuple(sorted(records, key=lambda r: r.offset)) for index, records in found.items()}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from bpfvm.errors import BadInput
 
 _LITTLE = struct.Struct("<BBhi")
+_BIG = struct.Struct(">BBhi")
 
 
 class Insn(NamedTuple):
@@ -30,10 +31,15 @@ class Insn(NamedTuple):
     imm: int = 0
 
 
-def decode(data: bytes | memoryview) -> tuple[Insn, ...]:
-    """Little-endian bytes to slots. Raises BadInput when the length is not a multiple of 8."""
+def decode(data: bytes | memoryview, *, big_endian: bool = False) -> tuple[Insn, ...]:
+    """Bytes to slots. Raises BadInput when the length is not a multiple of 8.
+
+    Big-endian objects have the other byte order in ``off`` and ``imm``, and ``dst`` in the high half of its byte.
+    """
     if len(data) & 7:
         raise BadInput(f"program of {len(data)} bytes is not a whole number of 8-byte instructions")
+    if big_endian:
+        return tuple(Insn(code, regs >> 4, regs & 15, off, imm) for code, regs, off, imm in _BIG.iter_unpack(data))
     return tuple(Insn(code, regs & 15, regs >> 4, off, imm) for code, regs, off, imm in _LITTLE.iter_unpack(data))
 
 

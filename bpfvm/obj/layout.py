@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 
 from bpfvm.elf import ElfObject, Section
@@ -55,7 +54,7 @@ def _place(found: Layout, section: Section, elf: ElfObject) -> None:
     elif name == "version":
         if len(section.data) != 4:
             raise BadInput(f"invalid kver section of {section.size} bytes", path=elf.path, section=name)
-        (found.version,) = struct.unpack("<I", section.data)
+        found.version = int.from_bytes(section.data, "big" if elf.big_endian else "little")
     elif name == "maps":
         message = "legacy map definitions in 'maps' section are not supported by libbpf v1.0+"
         raise BadInput(message, path=elf.path, section=name, hint='declare maps in SEC(".maps")')

@@ -53,6 +53,7 @@ def link_program(
         known = ", ".join(spec.programs) or "none"
         raise UsageError(f"no program '{prog_name}' in {spec.path} (it has: {known})")
     main = spec.programs[prog_name]
+    check_runnable(spec)
     if main.prog_type == "unspec":
         text = f"prog '{main.name}': missing BPF prog type, check ELF section name '{main.section}'"
         raise BadInput(text, path=spec.path, section=main.section)
@@ -68,6 +69,13 @@ def link_program(
     return linker.program(
         main, attach, main.expected_attach_type if expected_attach_type is None else expected_attach_type
     )
+
+
+def check_runnable(spec: ObjectSpec) -> None:
+    """Raises BadInput for an object of the other byte order, which can be looked at but not run."""
+    if spec.big_endian:
+        hint = "compile it with -target bpfel"
+        raise BadInput("big-endian BPF object; only little-endian ones can be run", path=spec.path, hint=hint)
 
 
 class _Linker:

@@ -138,6 +138,8 @@ class ObjectSpec:
     """contents of the ``version`` section, 0 without one"""
     kconfig_unset: tuple[str, ...] = ()
     """strong .kconfig externs without a value: programs that use them can't be linked"""
+    big_endian: bool = False
+    """compiled for a big-endian machine: everything is listed, nothing can be linked or run"""
 
 
 @dataclass(frozen=True, slots=True)

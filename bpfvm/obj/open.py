@@ -101,6 +101,7 @@ def _open(elf: ElfObject, name: str, kconfig: Mapping[str, KconfigValue], kernel
         kconfig=tuple(externs.kconfig),
         kernel_version=parts.version,
         kconfig_unset=tuple(unset),
+        big_endian=elf.big_endian,
     )
 
 

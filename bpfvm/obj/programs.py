@@ -51,7 +51,7 @@ def read_program(source: Source, function: Function) -> ProgramSpec:
     autoload = not section.startswith("?")
     section = section.removeprefix("?")
     row = UNKNOWN if function.is_subprog else sec_def(section)
-    insns = decode(function.code)
+    insns = decode(function.code, big_endian=source.elf.big_endian)
     func_infos = _within(source.ext.func_info.get(function.section.name, ()), function)
     func_type = _func_type(source.btf, func_infos[0].type_id) if func_infos else 0
     return ProgramSpec(

@@ -28,10 +28,13 @@ def object_data(spec: ObjectSpec) -> dict[str, Any]:
         "object": spec.name,
         "path": spec.path,
         "license": spec.license,
+        "big_endian": spec.big_endian,
         "programs": [_program(spec, prog) for prog in spec.programs.values()],
         "subprograms": [_subprogram(prog) for prog in spec.subprogs.values()],
         "maps": [_map(key, map_spec) for key, map_spec in spec.maps.items()],
-        "globals": [entry for key, map_spec in spec.maps.items() for entry in globals_of(key, map_spec)],
+        "globals": [
+            entry for key, map_spec in spec.maps.items() for entry in globals_of(key, map_spec, raw=spec.big_endian)
+        ],
         "struct_ops": instances(spec),
         "externs": [{"name": name, "kind": kind} for name, kind in spec.ksyms.items()]
         + [{"name": name, "kind": "kconfig"} for name in spec.kconfig],
@@ -85,8 +88,10 @@ def _map(key: str, spec: MapSpec) -> dict[str, Any]:
     }
 
 
-def globals_of(key: str, spec: MapSpec, contents: bytes | None = None) -> Iterator[dict[str, Any]]:
-    """The variables of a data section's map with their values: in ``contents``, else as compiled."""
+def globals_of(
+    key: str, spec: MapSpec, contents: bytes | None = None, *, raw: bool = False
+) -> Iterator[dict[str, Any]]:
+    """The variables of a data section's map with their values: in ``contents``, else as compiled; ``raw``: as hex."""
     section = spec.btf.type(spec.value_type_id) if spec.btf is not None and spec.value_type_id else None
     if spec.btf is None or not isinstance(section, t.Datasec):
         return
@@ -94,7 +99,8 @@ def globals_of(key: str, spec: MapSpec, contents: bytes | None = None) -> Iterat
     for entry in section.vars:
         var = spec.btf.type(entry.type)
         if isinstance(var, t.Var):
-            value = _value(spec.btf, var.type, data[entry.offset : entry.offset + entry.size])
+            here = data[entry.offset : entry.offset + entry.size]
+            value = here.hex(" ")[: 3 * MAX_VALUE] if raw else _value(spec.btf, var.type, here)
             yield {
                 "name": var.name,
                 "type": declaration(spec.btf, var.type),
@@ -120,7 +126,7 @@ def instances(spec: ObjectSpec) -> list[dict[str, Any]]:
         if spec.btf is not None and isinstance(struct, t.Struct):
             for member in struct.members:
                 if not member.bitfield_size and not is_func_ptr(spec.btf, member.type):
-                    values[member.name] = value_data(spec.btf, member.type, each.initial[member.bit_offset >> 3 :])
+                    values[member.name] = _member_value(spec, member, each.initial[member.bit_offset >> 3 :])
         shown.append(
             {
                 "name": each.name,
@@ -135,9 +141,17 @@ def instances(spec: ObjectSpec) -> list[dict[str, Any]]:
     return shown
 
 
+def _member_value(spec: ObjectSpec, member: t.Member, data: bytes) -> Any:
+    assert spec.btf is not None  # the member comes from there
+    if spec.big_endian:
+        return data[: spec.btf.size_of(member.type)].hex(" ")
+    return value_data(spec.btf, member.type, data)
+
+
 def print_object(data: dict[str, Any], console: Console, *, relocs: bool = False) -> None:
     """The same as tables; those without rows are left out, relocations of code unless asked for."""
-    console.print(Text(f"{data['object']}: licence {data['license'] or 'none'}", style="bold"))
+    note = ", big-endian (can't be run)" if data["big_endian"] else ""
+    console.print(Text(f"{data['object']}: licence {data['license'] or 'none'}{note}", style="bold"))
     console.print()
     rows = [
         (each["name"], each["section"], each["type"], str(each["insns"]), str(each["core_relos"]), _notes(each))

@@ -15,7 +15,7 @@ from bpfvm.engine.image import Image, link_image
 from bpfvm.errors import KernelReport, Rejected, UsageError
 from bpfvm.events import Observer, Sink
 from bpfvm.memory import Memory
-from bpfvm.obj.link import link_program
+from bpfvm.obj.link import check_runnable, link_program
 from bpfvm.obj.log import poison_named
 from bpfvm.obj.model import ObjectSpec, VerifiedProgram
 from bpfvm.obj.open import open_object
@@ -148,6 +148,7 @@ class Session:
         ``set``: ``{"map.member": value, "global": value}``. Raises BadInput, Rejected, SyscallError, UsageError.
         """
         opened = spec if isinstance(spec, ObjectSpec) else open_object(spec)
+        check_runnable(opened)
         opened = apply_settings(opened, set or {})
         plan = plan_struct_ops(opened, self.kernel)
         loaded = LoadedObject(self, opened, log=plan.log)

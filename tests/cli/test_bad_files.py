@@ -41,7 +41,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "text": (lambda: b"#!/bin/sh\necho hello\n", ""),
     "zeros": (lambda: bytes(4096), ""),
     "an x86 program": (lambda: Path(sys.executable).read_bytes(), "BPF"),
-    "big-endian": (lambda: b"\x7fELF\2\2\1" + GOOD[7:16] + b"\0\1\0\xf7\0\0\0\1" + GOOD[24:], "big-endian"),
+    "big-endian": (lambda: b"\x7fELF\2\2\1" + GOOD[7:16] + b"\0\1\0\xf7\0\0\0\1" + GOOD[24:], ""),
     "32-bit": (lambda: _patched(4, b"\1"), ""),
     "another machine": (lambda: _patched(18, b"\x3e\0"), "BPF"),
     "BTF magic": (lambda: _patched(_section(".BTF"), b"\0\0"), ".BTF"),

@@ -34,6 +34,8 @@ class Input:
         """Raises BadInput."""
         try:
             elf = read_elf(data, path)
+            if elf.big_endian:
+                raise BadInput("big-endian BPF object; only little-endian ones can be linked", path=path, offset=5)
             btf_section, ext_section = elf.section(".BTF"), elf.section(".BTF.ext")
             btf = Btf.parse(bytes(btf_section.data), name=path) if btf_section is not None else None
             ext = BtfExt.parse(ext_section.data, btf) if btf is not None and ext_section is not None else BtfExt()
