@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,12 @@ from bpfvm.btf.dump_c import dump_c
 from bpfvm.btf.write import Builder, serialise
 from bpfvm.elf import read_elf
 from bpfvm.errors import BadInput
-from tests.unit.btf.c_roundtrip import assertions, compare, structs_with_bitfields, unique_structs
+from tests.unit.btf.c_roundtrip import Leaf, assertions, compare, leaves, structs_with_bitfields, unique_structs
 from tests.unit.obj.bpf_cc import compile_c
 
 ROOT = Path(__file__).parents[3]
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
+EMULATED = ROOT / "thpmm/kernel/emulated.btf"
 
 AWKWARD = """
 struct fwd; struct later; typedef struct fwd *fwd_p; typedef int (*op_t)(struct later *, fwd_p);
@@ -72,6 +75,39 @@ def test_running_kernel_keeps_its_layouts() -> None:
     if not VMLINUX.exists():
         pytest.skip("this kernel has no BTF")
     assert check(Btf.parse(VMLINUX.read_bytes()), everything=False) > 5000
+
+
+def bpftool_header(data: bytes, folder: Path) -> str:
+    """What bpftool prints for the same BTF."""
+    tool = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin")
+    if tool is None:
+        pytest.skip("bpftool is not installed")
+    file = folder / "types.btf"
+    file.write_bytes(data)
+    command = [tool, "btf", "dump", "file", str(file), "format", "c"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def layouts(header: str, btf: Btf) -> dict[str, tuple[int, list[Leaf]]]:
+    """Sizes and members of the structs that a compiler makes of a header."""
+    compiled = compile_c(structs_with_bitfields(btf, header, everything=True), "-O0", plain=True)
+    section = read_elf(compiled.read_bytes(), str(compiled)).section(".BTF")
+    assert section is not None
+    made = Btf.parse(bytes(section.data))
+    return {struct.name: (struct.size, leaves(made, struct)) for struct in unique_structs(made)}
+
+
+@pytest.mark.parametrize("source", ["awkward", "emulated"])
+def test_same_layouts_as_bpftools_header(source: str, tmp_path: Path) -> None:
+    """bpftool (7.1) misplaces members of a few packed and over-aligned structs; what we print is as BTF has it."""
+    btf = awkward() if source == "awkward" else Btf.parse(EMULATED.read_bytes())
+    theirs = layouts(bpftool_header(btf.data, tmp_path), btf)
+    ours = layouts(dump_c(btf), btf)
+    assert ours.keys() == theirs.keys() and len(ours) > 10
+    recorded = {struct.name: (struct.size, leaves(btf, struct)) for struct in unique_structs(btf)}
+    for name, layout in ours.items():
+        assert layout == theirs[name] or (layout == recorded[name] != theirs[name]), name
+    assert sum(ours[name] != theirs[name] for name in ours) <= 2
 
 
 def test_text() -> None:
