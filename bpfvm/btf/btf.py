@@ -14,6 +14,8 @@ from bpfvm.errors import BadInput
 
 MAX_RESOLVE_DEPTH = 32
 POINTER_SIZE = 8
+MAX_SHARING = 16
+"""how often, on average, a byte of the string section may be part of a name"""
 _MODIFIERS = (t.Typedef, t.Volatile, t.Const, t.Restrict, t.TypeTag)
 _VOID = t.Void()
 _Kind = type[t.BtfType]
@@ -27,11 +29,13 @@ class Btf:
 
     __slots__ = (
         "_cache",
+        "_chars_left",
         "_decl_tags",
         "_flavours",
         "_names",
         "_raw",
         "_str_start",
+        "_strings",
         "base",
         "data",
         "name",
@@ -46,6 +50,8 @@ class Btf:
         self.start_id = len(base) if base is not None else 1
         self._str_start = base.string_end if base is not None else 0
         self._cache: dict[int, t.BtfType] = {}
+        self._strings: dict[int, str] = {}
+        self._chars_left = MAX_SHARING * len(raw.strings) + (1 << 20)
         self._names: dict[str, list[int]] | None = None
         self._flavours: dict[str, set[str]] | None = None
         self._decl_tags: dict[int, list[tuple[int, str]]] | None = None
@@ -84,12 +90,20 @@ class Btf:
         if offset < self._str_start and self.base is not None:
             return self.base.string(offset)
         own = offset - self._str_start
+        known = self._strings.get(own)
+        if known is not None:
+            return known
         strings = self._raw.strings
         if not 0 <= own < len(strings):
             raise BadInput(
                 f"string offset {offset} is outside of the {self.string_end} bytes there are", section=".BTF"
             )
-        return strings[own : strings.index(0, own)].decode("utf-8", "replace")
+        end = strings.index(0, own)
+        self._chars_left -= end - own
+        if self._chars_left < 0:
+            raise BadInput(f"names overlap in the {len(strings)} bytes of strings", section=".BTF")
+        text = self._strings[own] = strings[own:end].decode("utf-8", "replace")
+        return text
 
     def type(self, type_id: int) -> t.BtfType:
         """The type with this id. Raises BadInput for an id that doesn't exist."""

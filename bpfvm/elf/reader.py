@@ -16,6 +16,8 @@ from bpfvm.errors import BadInput
 
 MAX_FILE = 256 << 20
 MAX_SECTIONS = 1 << 16
+MAX_SHARING = 16
+"""how often, on average, a byte of a string table may be part of a name"""
 _EHDR_SIZE = 64
 _SHDR_SIZE = 64
 _SYM = struct.Struct("<IBBHQQ")
@@ -33,11 +35,12 @@ def read_elf(data: bytes, path: str) -> ElfObject:
     header, raw_sections = _headers(data, path)
     _check_header(header, path)
     big = header["e_ident"]["EI_DATA"] != "ELFDATA2LSB"
-    names = _section_names(data, header, raw_sections, path)
+    names = _Strings(_section_names(data, header, raw_sections, path), path)
     start = header["e_shoff"]
     sections = tuple(
         _section(data, index, raw, names, start + index * _SHDR_SIZE, path) for index, raw in enumerate(raw_sections)
     )
+    _check_overlap(sections, len(data), path)
     symbols = _symbols(sections, path, _BIG_SYM if big else _SYM)
     return ElfObject(path, sections, symbols, _relocs(sections, path, _BIG_REL if big else _REL), big)
 
@@ -104,22 +107,34 @@ def _section_names(data: bytes, header: Any, raw_sections: list[Any], path: str)
     return bytes(_contents(data, raw_sections[index], ".shstrtab", path))
 
 
-def text_at(strings: bytes, offset: int, path: str, section: str, record: int) -> str:
-    """The NUL-terminated string at ``offset`` of a string table. Raises BadInput when it doesn't end inside.
+class _Strings:
+    """A string table. Names may share their ends, but not so that they are many times what the table holds."""
 
-    ``record``: where in ``section`` (of a section header: in the file) stands what names it.
-    """
-    end = strings.find(b"\0", offset) if 0 <= offset < len(strings) else -1
-    if end < 0:
-        message = f"string offset {offset:#x} is outside of the {len(strings)}-byte string table"
-        raise BadInput(message, path=path, section=section, offset=record)
-    return strings[offset:end].decode("utf-8", "replace")
+    def __init__(self, data: bytes, path: str) -> None:
+        self._data = data
+        self._path = path
+        self._left = MAX_SHARING * len(data) + (1 << 20)
+
+    def at(self, offset: int, section: str, record: int) -> str:
+        """The NUL-terminated string at ``offset``. Raises BadInput when it doesn't end inside.
+
+        ``record``: where in ``section`` (of a section header: in the file) stands what names it.
+        """
+        end = self._data.find(b"\0", offset) if 0 <= offset < len(self._data) else -1
+        if end < 0:
+            message = f"string offset {offset:#x} is outside of the {len(self._data)}-byte string table"
+            raise BadInput(message, path=self._path, section=section, offset=record)
+        self._left -= end - offset
+        if self._left < 0:
+            message = f"names overlap in the {len(self._data)}-byte string table"
+            raise BadInput(message, path=self._path, section=section, offset=record)
+        return self._data[offset:end].decode("utf-8", "replace")
 
 
-def _section(data: bytes, index: int, raw: Any, names: bytes, place: int, path: str) -> Section:
+def _section(data: bytes, index: int, raw: Any, names: _Strings, place: int, path: str) -> Section:
     """One section; ``place`` is the offset of its header."""
     kind = raw["sh_type"]
-    name = text_at(names, raw["sh_name"], path, f"section #{index}", place) if kind != "SHT_NULL" else ""
+    name = names.at(raw["sh_name"], f"section #{index}", place) if kind != "SHT_NULL" else ""
     return Section(
         index=index,
         name=name,
@@ -133,6 +148,13 @@ def _section(data: bytes, index: int, raw: Any, names: bytes, place: int, path: 
         data=_contents(data, raw, name or f"section #{index}", path),
         align=raw["sh_addralign"],
     )
+
+
+def _check_overlap(sections: tuple[Section, ...], size: int, path: str) -> None:
+    """Sections that share bytes could make a small file as large as one likes."""
+    total = sum(len(each.data) for each in sections)
+    if total > size:
+        raise BadInput(f"sections overlap: together they have {total} bytes, the file {size}", path=path, offset=40)
 
 
 def _symbols(sections: tuple[Section, ...], path: str, layout: struct.Struct) -> tuple[Symbol, ...]:
@@ -150,11 +172,11 @@ def _symbols(sections: tuple[Section, ...], path: str, layout: struct.Struct) ->
     if not 0 < table.link < len(sections):
         message = f"symbol table's string table #{table.link} does not exist"
         raise BadInput(message, path=path, section=table.name)
-    strings = bytes(sections[table.link].data)
+    strings = _Strings(bytes(sections[table.link].data), path)
     return tuple(
         Symbol(
             index,
-            text_at(strings, name, path, table.name, index * _SYM.size),
+            strings.at(name, table.name, index * _SYM.size),
             value,
             size,
             info & 15,

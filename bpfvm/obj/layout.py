@@ -70,8 +70,9 @@ def _place(found: Layout, section: Section, elf: ElfObject) -> None:
     elif kind == "PROGBITS" and section.size:
         _place_contents(found, section)
     elif kind == "NOBITS" and _is(name, ".bss") and section.size:
-        if section.size > MAX_BSS:
-            message = f"{section.size} bytes of zeros are more than the limit of {MAX_BSS}"
+        total = section.size + sum(each.size for each in found.data if each.kind == "NOBITS")
+        if total > MAX_BSS:
+            message = f"{total} bytes of zeros are more than the limit of {MAX_BSS}"
             raise BadInput(message, path=elf.path, section=name)
         found.data.append(section)
 
