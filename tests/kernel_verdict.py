@@ -20,6 +20,7 @@ from dataclasses import replace
 from bpfvm.conform.answer import Answer
 from bpfvm.conform.command import NO_ANSWER
 from bpfvm.conform.expectation import TEST_DATA_LEN
+from bpfvm.conform.ours import without_types
 from bpfvm.conform.suite import PRIVILEGED, UNPRIVILEGED, Case, opened
 from bpfvm.errors import BpfvmError
 from bpfvm.isa.insn import encode
@@ -27,7 +28,7 @@ from bpfvm.obj.link import link_program
 from bpfvm.obj.model import Program
 from tests import kernel_oracle as ko
 from tests.conformance.kernel.kernel import attached
-from tests.differential import bpf_maps
+from tests.differential import bpf_maps, limited_oracle
 from tests.differential.object_oracle import NAME, ask_kernel, attachment, kernel_map, loaded_btf
 from tests.differential.verifier_oracle import kernel_btf
 
@@ -37,12 +38,12 @@ RUNNABLE = frozenset(("socket_filter", "sched_cls", "xdp", "cgroup_skb", "syscal
 
 def ask(case: Case) -> Answer:
     """The kernel's verdict, its log, and what the program returned if the case has an expectation of that."""
-    if case.mode != PRIVILEGED:
-        return Answer(None, "unprivileged loading: the sysctl of this host forbids it")
     try:
         program = linked(case.path, case.program)
     except BpfvmError as error:
         return Answer(None, str(error))
+    if case.mode != PRIVILEGED:
+        return _without_capabilities(program, case)
     with ExitStack() as stack:
         try:
             btf_fd = stack.enter_context(loaded_btf(program.btf))
@@ -57,6 +58,23 @@ def ask(case: Case) -> Answer:
         if case.retval is None or program.prog_type not in RUNNABLE:
             return Answer(True, log=answer.log)
         return _run(program, btf_fd, fds, case.flags, answer.log)
+
+
+def _without_capabilities(program: Program, case: Case) -> Answer:
+    """The answer to somebody who has none."""
+    why_not = limited_oracle.unusable()
+    if why_not:
+        return Answer(None, why_not)
+    kernel = limited_oracle.LimitedKernel()
+    try:
+        bare = without_types(program)
+        maps = [kernel_map(each, 0) for each in bare.maps]
+        answer = kernel.verify(encode(bare.insns), bare.prog_type, flags=case.flags, maps=maps, **attachment(bare))
+    except OSError as error:
+        return Answer(None, f"the kernel doesn't make what the program needs: {error}")
+    finally:
+        kernel.close()
+    return Answer(answer.ok, "" if answer.ok else _last_words(answer.log) or os.strerror(answer.errno), answer.log)
 
 
 def linked(path: str, name: str) -> Program:

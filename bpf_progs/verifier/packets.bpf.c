@@ -53,7 +53,7 @@ __naked int read_only_packet(void)
 }
 
 SEC("cgroup_skb/ingress") __success
-__failure_unpriv __msg_unpriv("R2 pointer comparison prohibited")
+__failure_unpriv __msg_unpriv("invalid bpf_context access off=76 size=4")
 __naked int packet_against_context(void)
 {
 	asm volatile("r2 = *(u32 *)(r1 + 76); if r2 > r1 goto 1f; 1: r0 = 1; exit;");

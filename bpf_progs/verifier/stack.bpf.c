@@ -13,7 +13,7 @@ __naked int written_then_read(void)
 }
 
 SEC("socket") __success
-__failure_unpriv __msg_unpriv("invalid read from stack R10 off -8+0 size 8")
+__failure_unpriv __msg_unpriv("invalid read from stack R10 off=-8 size=8")
 __naked int never_written(void)
 {
 	asm volatile("r0 = *(u64 *)(r10 - 8); r0 = 0; exit;");

@@ -31,14 +31,14 @@ __naked int bounded_loop(void)
 }
 
 SEC("socket") __success
-__failure_unpriv __msg_unpriv("R1 pointer comparison prohibited")
+__failure_unpriv __msg_unpriv("R10 pointer comparison prohibited")
 __naked int addresses_compared(void)
 {
 	asm volatile("if r1 == r10 goto 1f; 1: r0 = 0; exit;");
 }
 
 SEC("socket") __success
-__failure_unpriv __msg_unpriv("R1 has pointer with unsupported alu operation")
+__failure_unpriv __msg_unpriv("R1 pointer arithmetic prohibited")
 __naked int address_negated(void)
 {
 	asm volatile("r1 = r10; r1 = -r1; r0 = 0; exit;");

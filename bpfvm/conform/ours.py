@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bpfvm.btf import Btf
 from bpfvm.conform.answer import Answer
@@ -20,6 +20,7 @@ from bpfvm.runtime import Runtime
 from bpfvm.struct_ops.kernel import Kernel
 from bpfvm.struct_ops.load import plan_struct_ops
 from verifier import VerifierEnv, check
+from verifier.capabilities import ALL_CAPS, NO_CAPS
 from verifier.env import Env
 from verifier.profile import KernelProfile
 from verifier.rejection import Rejection
@@ -35,8 +36,6 @@ class OurVerifier:
 
     def ask(self, case: Case) -> Answer:
         """The verdict with its log; the returned value if the case has one."""
-        if case.mode == UNPRIVILEGED:
-            return Answer(None, "unprivileged verdicts are not supported yet")
         try:
             program = self._linked(case.path, case.program)
         except BpfvmError as error:
@@ -58,12 +57,15 @@ class OurVerifier:
 
     def _check(self, program: Program, case: Case) -> tuple[Rejection | None, Env]:
         """As libbpf loads: without a log first, and again with one when the program is refused."""
+        caps = NO_CAPS if case.mode == UNPRIVILEGED else ALL_CAPS
+        program = program if caps.bpf else without_types(program)
         env = VerifierEnv(
             kernel_btf=self.kernel.btf,
             profile=self.profile,
             struct_ops=self.kernel.registry,
             strict_alignment=bool(case.flags & FLAGS["BPF_F_STRICT_ALIGNMENT"]),
             test_state_freq=bool(case.flags & FLAGS["BPF_F_TEST_STATE_FREQ"]),
+            caps=caps,
             complexity_limit=self.complexity_limit,
         )
         rejection, run = check(program, env, log_level=case.log_level)
@@ -84,6 +86,12 @@ class OurVerifier:
         except NotRun as reason:
             return Answer(True, log=answer.log, run_problem=str(reason))
         return Answer(True, log=answer.log, retval=got)
+
+
+def without_types(program: Program) -> Program:
+    """The program as libbpf loads it for somebody without CAP_BPF, who can't load types."""
+    maps = tuple(replace(map_, btf=None, key_type_id=0, value_type_id=0) for map_ in program.maps)
+    return replace(program, maps=maps, btf=None, func_info=(), line_info=())
 
 
 def our_verifier(btf: Btf, profile: KernelProfile) -> OurVerifier:

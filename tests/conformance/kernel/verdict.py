@@ -11,6 +11,7 @@ from typing import Any
 
 from bpfvm.btf import Btf
 from bpfvm.conform.expectation import FLAGS
+from bpfvm.conform.ours import without_types
 from bpfvm.conform.test_run import Accepted, NotRun
 from bpfvm.errors import BpfvmError
 from bpfvm.obj.link import link_program
@@ -105,17 +106,11 @@ def judge_program(
         test_state_freq=bool(flags & FLAGS["BPF_F_TEST_STATE_FREQ"]),
         caps=caps,
     )
-    asked = program if caps.bpf else _without_types(program)
+    asked = program if caps.bpf else without_types(program)
     rejection, run = check(asked, env, log_level=log_level)
     if rejection is not None and not log_level:
         rejection, run = check(asked, env, log_level=1)
     return _verdict(program, rejection, run)
-
-
-def _without_types(program: Program) -> Program:
-    """Types can't be loaded without CAP_BPF; libbpf then loads programs and maps that don't name any."""
-    maps = tuple(replace(map_, btf=None, key_type_id=0, value_type_id=0) for map_ in program.maps)
-    return replace(program, maps=maps, btf=None, func_info=(), line_info=())
 
 
 @cache
