@@ -31,6 +31,7 @@ from verifier.graph import (
     push_less,
 )
 from verifier.helper_args import check_arg_off, check_const_str, check_helper_mem_access
+from verifier.irq_flags import check_irq_flag
 from verifier.iterators import check_iter_arg, element_flags, is_iter_arg, next_outcomes, untrust_iterators
 from verifier.kfunc_casts import CAST_RESULTS
 from verifier.kfunc_state import KfuncCall
@@ -91,8 +92,11 @@ RULES_BY_NAME: Final[dict[str, Callable[[Env, KfuncCall, int, RegState], None]]]
     "__refcounted_kptr": check_refcounted_arg,
     "__map": check_map_arg,
     "__str": _check_str,
+    "__irq_flag": check_irq_flag,
 }
 """By the end of a parameter's name."""
+NO_OBJECTS: Final = (check_refcounted_arg, _check_str, check_irq_flag)
+"""Those that ask nothing about trust."""
 
 
 def check_call_kfunc(env: Env, insn: Insn, op: Op) -> int:
@@ -252,7 +256,7 @@ def _special_arg(env: Env, call: KfuncCall, param: t.Param, target: t.BtfType, i
     if rule is not None:
         if rule is check_map_arg and reg.ptr.map is None and reg.type & BASE_TYPE_MASK != PTR_TO_BTF_ID:
             env.reject(EINVAL, f"pointer in R{i + 1} isn't map pointer")
-        if rule is not check_refcounted_arg and rule is not _check_str:
+        if rule not in NO_OBJECTS:
             _check_trust(env, meta, reg, i + 1)
         check_arg_off(env, reg, i + 1, release=release)
         rule(env, call, i, reg)
@@ -388,6 +392,8 @@ def _regions(env: Env, meta: KfuncMeta) -> None:
         state.active_preempt_locks -= 1
     elif meta.sleepable and state.active_preempt_locks:
         env.reject(EACCES, f"kernel func {name} is sleepable within non-preemptible region")
+    if meta.sleepable and state.active_irq_id:
+        env.reject(EACCES, f"kernel func {name} is sleepable within IRQ-disabled region")
 
 
 def _leave_rcu(reg: RegState) -> RegState:

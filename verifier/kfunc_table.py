@@ -164,7 +164,11 @@ bpf_wq_start
 bpf_task_work_schedule_signal_impl TRUSTED_ARGS
 bpf_task_work_schedule_resume_impl TRUSTED_ARGS
 bpf_res_spin_lock RET_NULL
+bpf_res_spin_lock_irqsave RET_NULL
 bpf_res_spin_unlock
+bpf_res_spin_unlock_irqrestore
+bpf_local_irq_save
+bpf_local_irq_restore
 bpf_rcu_read_lock
 bpf_rcu_read_unlock
 bpf_preempt_disable

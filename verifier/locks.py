@@ -168,7 +168,7 @@ def holds_lock_of(env: Env, reg: RegState) -> bool:
 def push_failed_lock(env: Env) -> None:
     """Queue the way on which the lock could not be taken: r0 is a negative errno."""
     other = push_path(env, env.insn_idx + 1, env.insn_idx)
-    num = cnum.make(s32_min=-MAX_ERRNO, s32_max=-1)
+    num = cnum.make(smin=-MAX_ERRNO, smax=-1, s32_min=-MAX_ERRNO, s32_max=-1)
     other.frames[-1].regs[0:6] = [scalar(num), *[NOT_INITIALIZED] * 5]
 
 
