@@ -78,6 +78,9 @@ SPECIAL_STRUCTS: Final = ROOTS | NODES | {WQ, TASK_WORK, RES_SPIN_LOCK}
 STRUCT_OF: Final = {**SOCK_STRUCTS, CONST_PTR_TO_MAP: "bpf_map"}
 """Register types that stand for an object of the kernel, which is always there (reg2btf_ids)."""
 
+RESULT_FLAGS: Final = {"bpf_get_kmem_cache": PTR_UNTRUSTED}
+"""kfuncs whose result is a kernel object of another kind than usual."""
+
 
 def _check_str(env: Env, call: KfuncCall, i: int, reg: RegState) -> None:
     """A `const char *s__str` argument: a string of a read-only map."""
@@ -194,14 +197,14 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
     """A pointer argument; returns how many further parameters it took with it."""
     btf, regno, meta = env.kernel_btf, i + 1, call.kfunc
     reg = env.frame.regs[regno]
-    nullable = param.name.endswith("__nullable") or param.name.endswith("__opt")
+    nullable, optional = param.name.endswith("__nullable"), param.name.endswith("__opt")
     strict = _wants_trust(env, meta) or meta.has("RCU")
-    if strict and (is_null(reg) or reg.type & PTR_MAYBE_NULL) and not nullable:
+    if strict and (is_null(reg) or reg.type & PTR_MAYBE_NULL) and not (nullable or optional):
         env.reject(EACCES, f"Possibly NULL pointer passed to trusted arg{i}")
     if meta.name == "bpf_cast_to_kern_ctx" or is_ctx_pointer(btf, kind, env.program.prog_type):
+        check_arg_off(env, reg, regno, release=False)
         if reg.type != PTR_TO_CTX:
             env.reject(EINVAL, f"arg#{i} expected pointer to ctx, but got {type_str(reg.type)}")
-        check_arg_off(env, reg, regno, release=False)
         return 0
     if reg.ref_obj_id:
         call.ref_obj_id = reg.ref_obj_id
@@ -209,8 +212,7 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
             call.release_regno = regno
     target_id = btf.skip_mods(kind.type)
     target = btf.type(target_id)
-    sized = _has_size(env, meta, i)
-    if nullable and is_null(reg) and not sized:
+    if nullable and is_null(reg):
         return 0
     if target.name == DYNPTR or is_iter_arg(call, i):
         check_arg_off(env, reg, regno, release=meta.has("RELEASE") and bool(reg.ref_obj_id))
@@ -227,11 +229,12 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
         _object_arg(env, meta, i, target_id, target)
         return 0
     if isinstance(target, t.FuncProto):
+        check_arg_off(env, reg, regno, release=False)
         if reg.type != PTR_TO_FUNC:
             env.reject(EINVAL, f"arg{i} expected pointer to func")
-        check_arg_off(env, reg, regno, release=False)
         call.subprogno = reg.ptr.subprogno
         return 0
+    sized = _has_size(env, meta, i)
     scalar = isinstance(target, (t.Int, t.Enum)) or is_scalar_struct(btf, target)
     if not scalar and not (sized and isinstance(target, t.Void)):
         what = "void, " if sized else ""
@@ -242,7 +245,7 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
         )
     check_arg_off(env, reg, regno, release=meta.has("RELEASE") and bool(reg.ref_obj_id))
     if sized:
-        _sized_arg(env, call, i, optional=nullable)
+        _sized_arg(env, call, i, optional=optional)
         return 1
     check_mem_arg(env, regno, btf.size_of(target_id))
     return 0
@@ -429,7 +432,7 @@ def _result(env: Env, meta: KfuncMeta, call: KfuncCall) -> None:
     elif node and call.root is not None:
         reg = graph_node(call.root)
     elif isinstance(target, t.Struct):
-        trust = element_flags(env, call) if meta.is_iter_next else 0
+        trust = element_flags(env, call) if meta.is_iter_next else RESULT_FLAGS.get(meta.name, 0)
         reg = pointer(PTR_TO_BTF_ID | trust, ptr=Pointee(btf=btf, btf_id=target_id))
     else:
         pointee = Pointee(mem_size=btf.size_of(target_id))

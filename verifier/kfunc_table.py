@@ -261,6 +261,9 @@ bpf_copy_from_user_str_dynptr SLEEPABLE
 bpf_copy_from_user_task_dynptr SLEEPABLE TRUSTED_ARGS
 bpf_copy_from_user_task_str_dynptr SLEEPABLE TRUSTED_ARGS
 bpf_cgroup_read_xattr RCU
+bpf_get_kmem_cache
+bpf_copy_from_user_task_str SLEEPABLE
+bpf_stream_vprintk_impl TRUSTED_ARGS
 bpf_get_dentry_xattr SLEEPABLE TRUSTED_ARGS
 bpf_get_file_xattr SLEEPABLE TRUSTED_ARGS
 bpf_set_dentry_xattr SLEEPABLE TRUSTED_ARGS

@@ -114,6 +114,7 @@ _RECORD_BODIES: Final = {
     "written": f"{write(-24)} / {_DONE}",
     "written from itself": "r1 = r10 / r1 += -24 / r2 = 0 / r3 = r10 / r3 += -24 / r4 = 8 / r5 = 0 / "
     f"call bpf_dynptr_write / {_DONE}",
+    "slice of unset length": f"r1 = r10 / r1 += -24 / r2 = 0 / r3 = 0 / kcall bpf_dynptr_slice / {_DONE}",
     "questions": f"r1 = r10 / r1 += -24 / r2 = 1 / r3 = 2 / kcall bpf_dynptr_adjust / "
     f"{ask(-24, 'size', 'is_null', 'is_rdonly')} / {_DONE}",
     "copied": f"{reserve(-48)} / r1 = r10 / r1 += -24 / r2 = 0 / r3 = r10 / r3 += -48 / r4 = 0 / r5 = 8 / "
@@ -149,6 +150,8 @@ _RECORDS: Final = {
     "question to NULL": f"r1 = 0 / kcall bpf_dynptr_size / {END}",
     "over an iterator": f"r1 = r10 / r1 += -24 / r2 = 0 / r3 = 9 / kcall bpf_iter_num_new / {reserve(-24)} / {END}",
 }
+_GROUP: Final = "r1 = 1 / kcall bpf_cgroup_from_id / if r0 == 0x0 goto X / r7 = r0 / r1 = r7"
+_PUT: Final = "r1 = r7 / kcall bpf_cgroup_release"
 _VALUE_BODIES: Final = {
     "data": f"{data(-32)} / if r0 == 0x0 goto X / *(u64 *)(r0 +0) = 1",
     "overwritten": f"{data(-32)} / if r0 == 0x0 goto X / *(u8 *)(r10 -17) = 0 / *(u64 *)(r0 +0) = 1",
@@ -174,6 +177,12 @@ _VALUE_BODIES: Final = {
     "filled sleeping": "r1 = r10 / r1 += -32 / r2 = 0 / r3 = 8 / r4 = 0 / kcall bpf_copy_from_user_dynptr",
     "filled from a task": "call bpf_get_current_task_btf / r5 = r0 / r1 = r10 / r1 += -32 / r2 = 0 / r3 = 8 / r4 = 0 / "
     "kcall bpf_copy_from_user_task_str_dynptr",
+    "filled from a task or NULL": "r5 = 0 / r1 = r10 / r1 += -32 / r2 = 0 / r3 = 8 / r4 = 0 / "
+    "kcall bpf_copy_from_user_task_dynptr",
+    "attribute of a group": f"{_GROUP} / r2 = r6 / r3 = r10 / r3 += -32 / kcall bpf_cgroup_read_xattr / {_PUT}",
+    "attribute, name on the stack": f"{_GROUP} / r2 = r10 / r2 += -4 / r3 = r10 / r3 += -32 / "
+    f"kcall bpf_cgroup_read_xattr / {_PUT}",
+    "attribute of a number": "r1 = 5 / r2 = r6 / r3 = r10 / r3 += -32 / kcall bpf_cgroup_read_xattr",
     "and an iterator": "r1 = r10 / r1 += -40 / r2 = 0 / r3 = 9 / kcall bpf_iter_num_new / L: r1 = r10 / r1 += -40 / "
     f"kcall bpf_iter_num_next / if r0 == 0x0 goto D / {data(-32)} / if r0 == 0x0 goto L / *(u8 *)(r0 +3) = 1 / goto L"
     " / D: r1 = r10 / r1 += -40 / kcall bpf_iter_num_destroy",
@@ -195,6 +204,7 @@ def packet(kind: str) -> dict[str, str]:
     part = f"{new} / {slice_(-24)} / if r0 == 0x0 goto X / r7 = r0"
     return {
         "made": f"{new} / {END}",
+        "of nothing": f"r1 = 0 / {again.removeprefix('r1 = r6 / ')} / {END}",
         "of a moved context": f"r1 += 8 / {new} / {END}",
         "slice": f"{part} / r7 = *(u64 *)(r7 +0){OUT}",
         "slice written": f"{part} / *(u64 *)(r7 +0) = 1{OUT}",
@@ -252,7 +262,7 @@ DYNPTRS: Final = (
         Case(f"value {name}", f"{LOOKUP} / {from_mem(-32)} / {body}{OUT}", kind, (ARRAY,))
         for kind in (_TRACE, "syscall")
         for name, body in _VALUE_BODIES.items()
-        if kind == _TRACE or name.startswith("filled")
+        if kind == _TRACE or name.startswith(("filled", "attribute"))
     ),
     *(Case(f"memory {name}", text, _TRACE) for name, text in _OTHER_MEMORY.items()),
     *(Case(f"{kind} {type_} {name}", text, type_) for type_, kind in _PACKETS for name, text in packet(kind).items()),
