@@ -175,8 +175,9 @@ def _write_fixed_off(env: Env, frame: Frame, off: int, size: int, value_regno: i
         env.reject(EACCES, "attempt to corrupt spilled pointer on stack")
     if not env.bypass_spec and _may_be_bypassed(slot, slot_no, size, reg):
         env.nospec_result[env.insn_idx] = 1
-    destroy_dynptr(env, frame, spi)
-    slot = frame.stack[spi]
+    if slot.types[0] == STACK_DYNPTR:
+        destroy_dynptr(env, frame, spi)
+        slot = frame.stack[spi]
     env.scratched_slots |= 1 << spi
     if size == 8 and env.liveness is not None:
         env.liveness.mark_write(frame.frameno, 1 << spi)
