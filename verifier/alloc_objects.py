@@ -22,7 +22,7 @@ from verifier.rejection import EFAULT, EINVAL
 from verifier.special_fields import REFCOUNT
 
 MAX_PERCPU_SIZE: Final = 512
-MAX_DEPTH: Final = 4
+MAX_DEPTH: Final = 3
 OBJ_NEW, PERCPU_NEW = "bpf_obj_new_impl", "bpf_percpu_obj_new_impl"
 OBJ_DROP, PERCPU_DROP = "bpf_obj_drop_impl", "bpf_percpu_obj_drop_impl"
 REFCOUNT_ACQUIRE: Final = "bpf_refcount_acquire_impl"
@@ -30,20 +30,24 @@ NEW: Final = frozenset((OBJ_NEW, PERCPU_NEW, REFCOUNT_ACQUIRE))
 """kfuncs that return `void *` but in truth an object."""
 
 
-def is_scalar_struct(btf: Btf, found: t.BtfType, depth: int = 0) -> bool:
-    """A struct of nothing but numbers, arrays of numbers and such structs."""
-    if not isinstance(found, t.Struct) or depth > MAX_DEPTH:
+def is_scalar_struct(env: Env, btf: Btf, found: t.BtfType, depth: int = 0) -> bool:
+    """A struct of nothing but numbers, arrays of numbers and such structs, at most MAX_DEPTH deep."""
+    if not isinstance(found, t.Struct):
         return False
     for member in found.members:
         inner = btf.resolve(member.type)
+        if isinstance(inner, t.Struct):
+            if depth == MAX_DEPTH:
+                env.report("max struct nesting depth exceeded")
+                return False
+            if not is_scalar_struct(env, btf, inner, depth + 1):
+                return False
+            continue
         if isinstance(inner, t.Array):
+            if not inner.nelems:
+                return False
             inner = btf.resolve(inner.type)
-            if not isinstance(inner, (t.Int, t.Enum)):
-                return False
-        elif isinstance(inner, t.Struct):
-            if not is_scalar_struct(btf, inner, depth + 1):
-                return False
-        elif not isinstance(inner, (t.Int, t.Enum)):
+        if not isinstance(inner, (t.Int, t.Enum)):
             return False
     return True
 
@@ -78,7 +82,7 @@ def _check_percpu(env: Env, btf: Btf, type_id: int, found: t.Struct) -> None:
     if found.size > MAX_PERCPU_SIZE:
         text = f"bpf_percpu_obj_new type size ({found.size}) is greater than {MAX_PERCPU_SIZE}"
         env.reject(EINVAL, text)
-    if not is_scalar_struct(btf, found):
+    if not is_scalar_struct(env, btf, found):
         env.reject(EINVAL, "bpf_percpu_obj_new type ID argument must be of a struct of scalars")
     if struct_record(btf, type_id) is not None:
         env.reject(EINVAL, "bpf_percpu_obj_new type ID argument must not contain special fields")

@@ -235,7 +235,7 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
         call.subprogno = reg.ptr.subprogno
         return 0
     sized = _has_size(env, meta, i)
-    scalar = isinstance(target, (t.Int, t.Enum)) or is_scalar_struct(btf, target)
+    scalar = isinstance(target, (t.Int, t.Enum)) or is_scalar_struct(env, btf, target)
     if not scalar and not (sized and isinstance(target, t.Void)):
         what = "void, " if sized else ""
         whose = "UNKNOWN " if isinstance(target, t.Void) else f"{target.kind_name} {target.name}"
