@@ -43,7 +43,7 @@ from verifier.reg_type import (
 )
 from verifier.region import MAX_VAR_OFF
 from verifier.rejection import EACCES, EINVAL
-from verifier.sanitize import after_move, before_move, check_number_alu
+from verifier.sanitize import after_move, before_move, check_copied, check_number_alu
 from verifier.scalar_ids import with_id_before_mov
 
 MOVABLE: Final = frozenset(
@@ -94,7 +94,7 @@ def check_binary(env: Env, insn: Insn, op: Op) -> int:
             src, dst = regs[insn.src], regs[insn.dst]
         if (name == "and" or name == "or") and not src.num.var_off.mask:
             dst = _maybe_fork(env, insn, name, dst)
-        if name == "add" or name == "sub":
+        if not env.bypass_spec and (name == "add" or name == "sub"):
             check_number_alu(env, insn)
         result = _computed(env, name, op.width, dst, src)
         if by_reg and insn.src == insn.dst and result.id:
@@ -281,6 +281,8 @@ def check_mov(env: Env, insn: Insn, op: Op) -> int:
     env.may_write(insn.dst)
     if op.width == 64:
         regs[insn.dst] = with_id_before_mov(env, insn.src)
+        if not env.bypass_spec:
+            check_copied(env, insn.dst, "alu")
     elif src.type == SCALAR_VALUE:
         if src.num.umax <= 0xFFFF_FFFF:
             src = with_id_before_mov(env, insn.src)

@@ -210,7 +210,7 @@ class Env:
         self.arg_info: dict[int, str] = {}
         self.attach_struct = ""
         self.extra_helpers: frozenset[str] = frozenset()
-        self.denied_helpers = profile.denied_helpers(caps)
+        self.denied_helpers = profile.denied_helpers(caps, program.prog_type)
         self.btf_store: Callable[[str, int, int], tuple[int, str] | None] | None = None
 
         self.state: VerifierState = VerifierState(Frame(0, 0, 0, self.read_marks), 0)

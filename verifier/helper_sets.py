@@ -48,7 +48,9 @@ skc_to_unix_sock
 _SK: Final = f"{_SK_CASTS} ktime_get_coarse_ns"
 NEED_BPF_6_12: Final = frozenset((_CAP_BPF + _CAP_PERFMON).split())
 """Helpers of whatever program type that CAP_BPF is needed for. bpf_base_func_proto asks for CAP_PERFMON second."""
-NEED_PERFMON_6_12: Final = frozenset((_CAP_PERFMON + _SK_CASTS).split())
+NEED_PERFMON_6_12: Final = frozenset(_CAP_PERFMON.split()) | {"sys_bpf"}
+SK_CASTS: Final = frozenset(_SK_CASTS.split())
+"""Those need CAP_PERFMON, too, but in tracing programs (bpf_sk_base_func_proto)."""
 NEED_BPF_6_18: Final = NEED_BPF_6_12 | MOVED - frozenset(_MOVED_FOR_ALL.split())
 NEED_PERFMON_6_18: Final = NEED_PERFMON_6_12 | NEED_BPF_6_18 & MOVED - frozenset(_MOVED_FOR_CAP_BPF.split())
 _SK_LOOKUP: Final = "sk_lookup_tcp sk_lookup_udp skc_lookup_tcp sk_release"

@@ -31,6 +31,7 @@ from verifier.reg_type import (
 from verifier.region import check_ptr_off_reg
 from verifier.rejection import EACCES, EINVAL
 from verifier.return_code import check_return_code
+from verifier.sanitize import check_copied
 from verifier.subprogs import leave_function
 
 EXIT: Final = -1
@@ -61,6 +62,8 @@ def check_load(env: Env, insn: Insn, op: Op) -> int:
     src = env.read(insn.src)
     env.may_write(insn.dst)
     check_mem_access(env, insn.src, insn.off, op.size, False, insn.dst, sign=op.name == "ldxs")
+    if not env.bypass_spec:
+        check_copied(env, insn.dst, "ldx")
     _save_ptr_type(env, src.type, True)
     return env.insn_idx + 1
 

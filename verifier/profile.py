@@ -22,6 +22,8 @@ from verifier.helper_sets import (
     NEED_BPF_6_18,
     NEED_PERFMON_6_12,
     NEED_PERFMON_6_18,
+    SK_CASTS,
+    TRACING_TYPES,
     helpers_6_12,
     helpers_6_18,
 )
@@ -68,6 +70,8 @@ class KernelProfile:
     need_bpf, need_perfmon: helpers that are offered only to who has the capability;
     barriers: what may not be speculated on gets a barrier in front, where earlier kernels refuse the program (since
     6.16);
+    blank_low_bounds: where speculation doesn't move a pointer, the bounds of its lower half are gone, and a copy of it
+    loses the others as well (not in 6.12.y);
     cpus: possible CPUs, the bound of bpf_get_smp_processor_id().
     """
 
@@ -97,6 +101,7 @@ class KernelProfile:
     need_bpf: frozenset[str] = NEED_BPF_6_18
     need_perfmon: frozenset[str] = NEED_PERFMON_6_18
     barriers: bool = True
+    blank_low_bounds: bool = True
     map_structs: Mapping[str, str] = field(default_factory=dict)
     ctx_arg_types: Mapping[tuple[str, str], str] = field(default_factory=dict)
     unknown_helper_text: str = "program of this type cannot use helper"
@@ -113,10 +118,14 @@ class KernelProfile:
         """The helper's prototype as programs of the type see it, if this verifier knows it."""
         return VARIANT_PROTOS.get((prog_type, name)) or HELPER_PROTOS.get(name)
 
-    def denied_helpers(self, caps: Capabilities) -> frozenset[str]:
-        """Helpers for which a capability is missing."""
-        without_bpf = frozenset() if caps.bpf else self.need_bpf
-        return without_bpf if caps.perfmon else without_bpf | self.need_perfmon
+    def denied_helpers(self, caps: Capabilities, prog_type: str) -> frozenset[str]:
+        """Helpers for which programs of the type lack a capability."""
+        denied: frozenset[str] = frozenset()
+        if not caps.bpf:
+            denied |= self.need_bpf
+        if not caps.perfmon:
+            denied |= self.need_perfmon if prog_type in TRACING_TYPES else self.need_perfmon | SK_CASTS
+        return denied
 
     def map_type(self, map_: MapSpec) -> int:
         """The kernel's number of the map's type."""
@@ -182,6 +191,7 @@ PROFILES: Final[dict[str, KernelProfile]] = {
         need_bpf=NEED_BPF_6_12,
         need_perfmon=NEED_PERFMON_6_12,
         barriers=False,
+        blank_low_bounds=False,
         kfunc_sets=KFUNCS_BY_TYPE_6_12,
         null_elision=False,
         indirect_stack_texts=True,

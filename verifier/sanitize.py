@@ -16,12 +16,14 @@ from typing import Final, NoReturn
 
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.word import U32_MAX, s32
+from verifier.cnum import Bounds
 from verifier.env import Env
 from verifier.map_access import check_map_access
 from verifier.paths import COMPLEXITY_LIMIT_JMP_SEQ, push_path
 from verifier.reg import RegState, unknown
 from verifier.reg_type import PTR_TO_MAP_VALUE, PTR_TO_STACK
 from verifier.rejection import EACCES, EINVAL, ENOMEM, EPERM, Rejection
+from verifier.scalar_alu import consistent
 from verifier.stack import MAX_STACK
 
 RECOVERABLE: Final = (EPERM, EACCES, EINVAL)
@@ -53,7 +55,7 @@ def _how(insn: Insn) -> str:
 
 def _is_free(env: Env, insn: Insn) -> bool:
     """Nothing is inserted for the instruction (can_skip_alu_sanitation)."""
-    return env.bypass_spec or not insn.code & BY_REG or bool(env.nospec[env.insn_idx])
+    return not insn.code & BY_REG or bool(env.nospec[env.insn_idx])
 
 
 def _remember(env: Env, insn: Insn, kind: int, limit: int) -> None:
@@ -112,17 +114,27 @@ def before_move(env: Env, insn: Insn, ptr: RegState, off: RegState, *, scalar_fi
         move = Move(kind | (IMMEDIATE if known else 0), limit, left)
         env.explore_alu_limits = env.explore_alu_limits or not known
     if not known:
-        _push_unmoved(env, insn, ptr)
+        _push_unmoved(env, insn, ptr, blank=not scalar_first and env.profile.blank_low_bounds)
     return move
 
 
-def _push_unmoved(env: Env, insn: Insn, ptr: RegState) -> None:
+def _push_unmoved(env: Env, insn: Insn, ptr: RegState, *, blank: bool) -> None:
     if len(env.pending) >= COMPLEXITY_LIMIT_JMP_SEQ:
         env.report(f"The sequence of {len(env.pending) + 1} jumps is too complex.")
         errno = ENOMEM if env.profile.barriers else EACCES
         _refuse(env, f"R{insn.dst} could not be pushed for speculative verification", errno)
     state = push_path(env, env.insn_idx + 1, env.insn_idx, speculative=True)
+    if blank:
+        num = ptr.num
+        ptr = ptr.with_(num=Bounds(num.var_off, num.smin, num.smax, num.umin, num.umax))
     state.frames[-1].regs[insn.dst] = ptr
+
+
+def check_copied(env: Env, regno: int, place: str) -> None:
+    """The register was copied or loaded: whether its bounds make sense is asked of pointers, too."""
+    if env.state.speculative:
+        reg = env.frame.regs[regno]
+        env.frame.regs[regno] = reg.with_(num=consistent(reg.num, env.report, place))
 
 
 def after_move(env: Env, insn: Insn, moved: RegState, move: Move | None) -> None:

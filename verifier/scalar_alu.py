@@ -348,13 +348,13 @@ def linked(op: str, width: int, dst: RegState, src: Bounds, num: Bounds) -> RegS
     return RegState(SCALAR_VALUE, num, off, id_, 0, dst.precise)
 
 
-def consistent(num: Bounds, report: Report | None) -> Bounds:
-    """num itself; if it contradicts itself, that is reported and its ranges are forgotten."""
+def consistent(num: Bounds, report: Report | None, place: str = "alu") -> Bounds:
+    """num itself; if it contradicts itself, that is reported and its ranges are forgotten (reg_bounds_sanity_check)."""
     what = cnum.violation(num)
     if not what:
         return num
     if report is not None:
-        report(cnum.violation_text(num, what, "alu"))
+        report(cnum.violation_text(num, what, place))
     return cnum.checked(num)
 
 

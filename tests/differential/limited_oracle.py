@@ -1,47 +1,65 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The running kernel as it answers a process that has only some of root's capabilities: a process of our own that gave
-the others up. Nothing else about the machine is changed; it ends when its standard input does."""
+"""The running kernel and our verifier as they answer a process that has only some of root's capabilities: a process of
+our own that gave the others up for good. Nothing else of the machine is changed; it ends when its standard input
+does."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 import pickle
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
-from tests import kernel_oracle as ko
+from tests.differential import object_oracle, types_oracle, verifier_oracle
+from tests.differential.verifier_oracle import Both
+from verifier.capabilities import parse_caps
+from verifier.rejection import Rejection
 
-NUMBERS = {"net_admin": 12, "sys_admin": 21, "perfmon": 38, "bpf": 39}
-CAPABILITY_VERSION_3 = 0x20080522
-ROOT = Path(__file__).resolve().parents[2]
+NUMBERS: Final = {"net_admin": 12, "sys_admin": 21, "perfmon": 38, "bpf": 39}
+CAPABILITY_VERSION_3: Final = 0x20080522
+ROOT: Final = Path(__file__).resolve().parents[2]
+ASK: Final[dict[str, Callable[..., Any]]] = {
+    "both": verifier_oracle.both,
+    "steps": verifier_oracle.steps,
+    "both_hooked": types_oracle.both_hooked,
+    "both_object": object_oracle.both_object,
+}
 
 
-class LimitedKernel:
-    """Loads programs with the named capabilities and no others."""
+class LimitedProcess:
+    """Loads and verifies programs with the named capabilities and no others."""
 
     def __init__(self, *caps: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.differential.limited_oracle", *caps],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-        )
+        command = [sys.executable, "-m", "tests.differential.limited_oracle", *caps]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
 
-    def verify(self, *args: Any, **kwargs: Any) -> ko.Verified:
-        """The same as kernel_oracle.verify; OSError for what goes wrong there (a map that may not be made)."""
+    def ask(self, what: str, *args: Any, **kwargs: Any) -> Any:
+        """The answer of a function of ASK; OSError for what goes wrong there (a map that may not be made)."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
-        pickle.dump((args, kwargs), stdin)
+        pickle.dump((what, args, kwargs), stdin)
         stdin.flush()
         answer = pickle.load(stdout)
         if isinstance(answer, OSError):
             raise answer
-        return ko.Verified(*answer)
+        return answer
+
+    def both(self, *args: Any, **kwargs: Any) -> Both:
+        """verifier_oracle.both, there."""
+        return _whole(self.ask("both", *args, **kwargs))
+
+    def both_hooked(self, *args: Any, **kwargs: Any) -> Both:
+        """types_oracle.both_hooked, there."""
+        return _whole(self.ask("both_hooked", *args, **kwargs))
+
+    def both_object(self, *args: Any, **kwargs: Any) -> Both:
+        """object_oracle.both_object, there."""
+        return _whole(self.ask("both_object", *args, **kwargs))
 
     def close(self) -> None:
         """End the process."""
@@ -51,23 +69,33 @@ class LimitedKernel:
         self._process.stdout.close()
 
 
-def unusable(*caps: str) -> str:
-    """Why programs can't be loaded with these capabilities here; "" if they can."""
-    return _tried(caps)
+def _flat(both: Both) -> tuple[Any, ...]:
+    """An answer without the verifier's state."""
+    found = both.rejection
+    return (*both[:3], found and (found.message, found.errno, found.unsupported), both.our_log)
+
+
+def _whole(answer: tuple[Any, ...]) -> Both:
+    found = answer[3]
+    rejection = Rejection(found[0], found[1], unsupported=found[2]) if found else None
+    return Both(*answer[:3], rejection, answer[4])
 
 
 @cache
-def _tried(caps: tuple[str, ...]) -> str:
-    nothing = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
-    kernel = LimitedKernel(*caps)
+def unusable(*caps: str) -> str:
+    """Why programs can't be loaded with these capabilities here; "" if they can."""
+    reason = verifier_oracle.unusable()
+    if reason:
+        return reason
+    process = LimitedProcess(*caps)
     try:
-        answer = kernel.verify(nothing, "socket_filter", log_level=0)
+        answer = process.both(verifier_oracle.assemble("r0 = 0 / exit"), "socket_filter", level=0)
     except (EOFError, BrokenPipeError):
         return "a process here can't give up capabilities"
     finally:
-        kernel.close()
+        process.close()
     shown = ", ".join(caps) or "no capabilities"
-    return "" if answer.ok else f"the kernel doesn't load programs with {shown}: {os.strerror(answer.errno)}"
+    return "" if answer.accepted else f"the kernel doesn't load programs with {shown}: errno {answer.errno}"
 
 
 def keep_only(caps: list[str]) -> None:
@@ -84,17 +112,19 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer until there are no more requests."""
     while True:
         try:
-            args, kwargs = pickle.load(requests)
+            what, args, kwargs = pickle.load(requests)
         except EOFError:
             return
         try:
-            answer: object = tuple(ko.verify(*args, **kwargs))
+            answer: object = ASK[what](*args, **kwargs)
         except OSError as error:
             answer = error
-        pickle.dump(answer, answers)
+        pickle.dump(_flat(answer) if isinstance(answer, Both) else answer, answers)
         answers.flush()
 
 
 if __name__ == "__main__":
+    verifier_oracle.environment()
     keep_only(sys.argv[1:])
+    verifier_oracle.limit(parse_caps(",".join(sys.argv[1:])))
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -90,10 +90,10 @@ def generate(seed: int) -> tuple[Insn, ...]:
     for part in rng.choices(parts, weights=(40, 20, 15, 5, 5, 15), k=rng.randint(5, 30)):
         insns += part(rng)
     insns += [Insn(0xBF, 0, rng.choice(REGS)), Insn(0x95)]
-    return _jumps_inside(insns)
+    return jumps_inside(insns)
 
 
-def _jumps_inside(insns: list[Insn]) -> tuple[Insn, ...]:
+def jumps_inside(insns: list[Insn]) -> tuple[Insn, ...]:
     """Jumps land inside the program and not in the middle of an instruction."""
     middles = {i + 1 for i, insn in enumerate(insns) if insn.code == 0x18}
     out = []

@@ -17,6 +17,7 @@ from bpfvm.isa.insn import Insn, encode
 from bpfvm.obj.model import MapSpec, Program
 from tests import kernel_oracle as ko
 from verifier import PROFILES, Rejection, VerifierEnv
+from verifier.capabilities import ALL_CAPS, Capabilities
 from verifier.verify import check
 
 BTF_FILE = Path("/sys/kernel/btf/vmlinux")
@@ -70,9 +71,21 @@ class TcpOps:
         return self if btf_id == self.type_id else None
 
 
-@lru_cache(1)
+_CAPS = [ALL_CAPS]
+
+
+def limit(caps: Capabilities) -> None:
+    """This process has only these capabilities from now on."""
+    _CAPS[0] = caps
+
+
 def environment() -> VerifierEnv:
-    """Ours, set up as the running kernel is."""
+    """Ours, set up as the running kernel is, for who has this process's capabilities."""
+    return replace(_privileged(), caps=_CAPS[0])
+
+
+@lru_cache(1)
+def _privileged() -> VerifierEnv:
     cpus = int(Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")[2]) + 1
     running = replace(PROFILES["6.18"], cpus=cpus, kfunc_trust=_wants_trust())
     return VerifierEnv(kernel_btf(), running, TcpOps())
