@@ -20,7 +20,6 @@ from dataclasses import replace
 from bpfvm.conform.answer import Answer
 from bpfvm.conform.command import NO_ANSWER
 from bpfvm.conform.expectation import TEST_DATA_LEN
-from bpfvm.conform.ours import without_types
 from bpfvm.conform.suite import PRIVILEGED, UNPRIVILEGED, Case, opened
 from bpfvm.errors import BpfvmError
 from bpfvm.isa.insn import encode
@@ -31,6 +30,7 @@ from tests.conformance.kernel.kernel import attached
 from tests.differential import bpf_maps, limited_oracle
 from tests.differential.object_oracle import NAME, ask_kernel, attachment, kernel_map, loaded_btf
 from tests.differential.verifier_oracle import kernel_btf
+from verifier.verify import without_types
 
 RUNNABLE = frozenset(("socket_filter", "sched_cls", "xdp", "cgroup_skb", "syscall"))
 """Program types that are run for their result."""
@@ -65,7 +65,7 @@ def _without_capabilities(program: Program, case: Case) -> Answer:
     why_not = limited_oracle.unusable()
     if why_not:
         return Answer(None, why_not)
-    kernel = limited_oracle.LimitedKernel()
+    kernel = limited_oracle.LimitedProcess()
     try:
         bare = without_types(program)
         maps = [kernel_map(each, 0) for each in bare.maps]

@@ -8,18 +8,23 @@ it does not know it refuses by name ("bpfvm verifier: … is not supported yet")
 from __future__ import annotations
 
 from verifier.attach import StructOpsTypeInfo, StructOpsTypes
+from verifier.capabilities import ALL_CAPS, NO_CAPS, Capabilities, parse_caps
 from verifier.profile import PROFILES, KernelProfile, profile
 from verifier.rejection import Rejection
 from verifier.verify import VerifierEnv, check, verify
 
 __all__ = [
+    "ALL_CAPS",
+    "NO_CAPS",
     "PROFILES",
+    "Capabilities",
     "KernelProfile",
     "Rejection",
     "StructOpsTypeInfo",
     "StructOpsTypes",
     "VerifierEnv",
     "check",
+    "parse_caps",
     "profile",
     "verify",
 ]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bpfvm.btf import Btf
 from bpfvm.errors import Rejected
@@ -77,7 +77,12 @@ def verify(program: Program, env: VerifierEnv, *, log_level: int = 1) -> Verifie
 
 
 def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Rejection | None, Env]:
-    """The rejection as a value (None: accepted), and the run with its log and all it found out."""
+    """The rejection as a value (None: accepted), and the run with its log and all it found out.
+
+    Without CAP_BPF no types can be loaded; program and maps are then looked at as libbpf loads them, without any.
+    """
+    if not env.caps.bpf:
+        program = without_types(program)
     run = Env(program, env.kernel_btf, env.profile, Log(log_level), env.caps)
     run.strict_alignment = env.strict_alignment
     run.test_state_freq = env.test_state_freq and env.caps.bpf
@@ -94,6 +99,12 @@ def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Reject
         rejection = found
     write_statistics(run, accepted=rejection is None)
     return rejection, run
+
+
+def without_types(program: Program) -> Program:
+    """The program and its maps without BTF, functions' types and source lines."""
+    maps = tuple(replace(map_, btf=None, key_type_id=0, value_type_id=0) for map_ in program.maps)
+    return replace(program, maps=maps, btf=None, func_info=(), line_info=())
 
 
 def may_ask(program: Program, caps: Capabilities) -> Rejection | None:

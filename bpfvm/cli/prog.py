@@ -128,6 +128,14 @@ def jited(
 @click.option("--log-level", type=click.IntRange(1, 2), help="Print the log of accepted programs too; 2: every path.")
 @click.option("--btf", "btf_path", type=click.Path(), help="Another kernel's BTF, for example /sys/kernel/btf/vmlinux.")
 @kconfig_option
+@click.option(
+    "--caps",
+    metavar="NAMES",
+    default="all",
+    show_default=True,
+    help="Capabilities of who loads: bpf, perfmon, net_admin, with commas; empty for none.",
+)
+@click.option("--unpriv", is_flag=True, help="Load without any capability (--caps '').")
 @json_option
 def verify(
     obj: str,
@@ -136,16 +144,21 @@ def verify(
     log_level: int | None,
     btf_path: str | None,
     kconfig: str | None,
+    caps: str,
+    unpriv: bool,
     as_json: bool,
 ) -> int:
     """Verify OBJ's programs, or PROG; a refused one shows the log in the kernel's format and ends with exit code 1."""
     from bpfvm.report.console import make_console
     from bpfvm.report.source import open_named, read_btf
     from bpfvm.report.verdicts import print_verdicts, verdict_data, verify_programs
+    from verifier import parse_caps
 
     spec = open_named(obj, kconfig)
     foreign = read_btf(btf_path) if btf_path else None
-    verdicts = verify_programs(spec, prog, kernel=kernel, log_level=log_level or 1, btf=foreign)
+    verdicts = verify_programs(
+        spec, prog, kernel=kernel, log_level=log_level or 1, btf=foreign, caps=parse_caps("" if unpriv else caps)
+    )
     if as_json:
         echo_json([verdict_data(each) for each in verdicts])
     else:

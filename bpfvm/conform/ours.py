@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bpfvm.btf import Btf
 from bpfvm.conform.answer import Answer
@@ -58,7 +58,6 @@ class OurVerifier:
     def _check(self, program: Program, case: Case) -> tuple[Rejection | None, Env]:
         """As libbpf loads: without a log first, and again with one when the program is refused."""
         caps = NO_CAPS if case.mode == UNPRIVILEGED else ALL_CAPS
-        program = program if caps.bpf else without_types(program)
         env = VerifierEnv(
             kernel_btf=self.kernel.btf,
             profile=self.profile,
@@ -86,12 +85,6 @@ class OurVerifier:
         except NotRun as reason:
             return Answer(True, log=answer.log, run_problem=str(reason))
         return Answer(True, log=answer.log, retval=got)
-
-
-def without_types(program: Program) -> Program:
-    """The program as libbpf loads it for somebody without CAP_BPF, who can't load types."""
-    maps = tuple(replace(map_, btf=None, key_type_id=0, value_type_id=0) for map_ in program.maps)
-    return replace(program, maps=maps, btf=None, func_info=(), line_info=())
 
 
 def our_verifier(btf: Btf, profile: KernelProfile) -> OurVerifier:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -22,6 +22,9 @@ from bpfvm.runtime import Runtime
 from bpfvm.session import Session
 from bpfvm.struct_ops.kernel import Kernel
 from bpfvm.struct_ops.load import plan_struct_ops
+
+if TYPE_CHECKING:
+    from verifier import Capabilities
 
 Verify = Callable[[str], VerifiedProgram]
 
@@ -45,9 +48,16 @@ class Verdict:
 
 
 def verify_programs(
-    spec: ObjectSpec, prog: str | None = None, *, kernel: str = "6.18", log_level: int = 1, btf: Btf | None = None
+    spec: ObjectSpec,
+    prog: str | None = None,
+    *,
+    kernel: str = "6.18",
+    log_level: int = 1,
+    btf: Btf | None = None,
+    caps: Capabilities | None = None,
 ) -> list[Verdict]:
-    """Verify one program, or all; with ``btf`` against that kernel's types instead of the emulated kernel's.
+    """Verify one program, or all; with ``btf`` against that kernel's types instead of the emulated kernel's; as who has
+    only the capabilities ``caps``.
 
     A program that is refused or can't be linked is a verdict, not an error. Raises UsageError for an unknown name,
     SyscallError when the object's struct_ops variables don't fit the kernel.
@@ -57,14 +67,16 @@ def verify_programs(
     names = [prog] if prog is not None else list(spec.programs)
     with progress(len(names), "verifying") as advance:
         if btf is not None:
-            return _each(spec, names, foreign_verifier(spec, btf, kernel, log_level), advance)
+            return _each(spec, names, foreign_verifier(spec, btf, kernel, log_level, caps), advance)
         with Session(kernel=kernel) as session:
             plan = plan_struct_ops(spec, session.kernel)
-            verify = partial(session.verify, spec, log_level=log_level, plan=plan)
+            verify = partial(session.verify, spec, log_level=log_level, plan=plan, caps=caps)
             return _each(spec, names, verify, advance)
 
 
-def foreign_verifier(spec: ObjectSpec, btf: Btf, kernel: str, log_level: int) -> Verify:
+def foreign_verifier(
+    spec: ObjectSpec, btf: Btf, kernel: str, log_level: int, caps: Capabilities | None = None
+) -> Verify:
     """How programs are verified against a foreign BTF. No struct_ops type is registered there, so those are refused."""
     import verifier
 
@@ -76,7 +88,7 @@ def foreign_verifier(spec: ObjectSpec, btf: Btf, kernel: str, log_level: int) ->
         point = plan.attach.get(name)
         attach = (point.attach_btf_id, point.expected_attach_type) if point else (0, None)
         program = link_program(spec, name, btf, attach_btf_id=attach[0], expected_attach_type=attach[1])
-        env = verifier.VerifierEnv(kernel_btf=btf, profile=profile, struct_ops=None)
+        env = verifier.VerifierEnv(btf, profile, caps=caps or verifier.ALL_CAPS)
         with poison_named(program):
             return verifier.verify(program, env, log_level=log_level)
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from errno import EINVAL
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bpfvm.btf import Btf
 from bpfvm.engine.choose import make_engine
@@ -28,6 +28,9 @@ from bpfvm.struct_ops.attach import BpfMap
 from bpfvm.struct_ops.kernel import Kernel
 from bpfvm.struct_ops.load import LoadPlan, plan_struct_ops
 from bpfvm.struct_ops.syscall import Syscalls
+
+if TYPE_CHECKING:
+    from verifier import Capabilities
 
 CHECKERS = ("off", "list", "kasan")
 REPORTS = ("raise", "record")
@@ -118,9 +121,16 @@ class Session:
         return open_object(path)
 
     def verify(
-        self, spec: ObjectSpec, prog: str, *, log_level: int = 1, plan: LoadPlan | None = None
+        self,
+        spec: ObjectSpec,
+        prog: str,
+        *,
+        log_level: int = 1,
+        plan: LoadPlan | None = None,
+        caps: Capabilities | None = None,
     ) -> VerifiedProgram:
-        """Link and verify one program. Raises Rejected with the kernel-format log."""
+        """Link and verify one program, as who has only the capabilities ``caps`` (None: all). Raises Rejected with the
+        kernel-format log."""
         import verifier
 
         plan = plan or plan_struct_ops(spec, self.kernel)
@@ -132,7 +142,7 @@ class Session:
             attach_btf_id=point.attach_btf_id if point else 0,
             expected_attach_type=point.expected_attach_type if point else None,
         )
-        env = verifier.VerifierEnv(kernel_btf=self.btf, profile=self.profile, struct_ops=self.kernel.registry)
+        env = verifier.VerifierEnv(self.btf, self.profile, self.kernel.registry, caps=caps or verifier.ALL_CAPS)
         with poison_named(program):
             return verifier.verify(program, env, log_level=log_level)
 

@@ -70,6 +70,22 @@ def test_refused_is_1(bpfvm: Bpfvm) -> None:
     assert "R0 !read_ok" in done.out
 
 
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [(("--caps", "bpf"), "CAP_PERFMON"), (("--unpriv",), "CAP_BPF"), (("--caps", ""), "CAP_BPF")],
+)
+def test_refused_for_a_missing_capability_is_1(bpfvm: Bpfvm, options: tuple[str, ...], missing: str) -> None:
+    done = bpfvm("prog", "verify", "two_orders.bpf.o", *options)
+    assert done.code == 1
+    assert f"EPERM: a program of type struct_ops needs {missing}" in done.out
+
+
+def test_a_capability_that_is_none_is_2(bpfvm: Bpfvm) -> None:
+    done = bpfvm("prog", "verify", "two_orders.bpf.o", "--caps", "bpf,root")
+    assert done.code == 2
+    assert "no capability 'root'" in done.error_line()
+
+
 def test_a_refused_program_stops_the_run_with_its_log(bpfvm: Bpfvm) -> None:
     done = bpfvm("prog", "run", "n09_no_return_value.bpf.o", "n09")
     assert done.code == 1

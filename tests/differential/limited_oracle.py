@@ -6,6 +6,7 @@ does."""
 from __future__ import annotations
 
 import ctypes
+import os
 import pickle
 import struct
 import subprocess
@@ -15,6 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from bpfvm.isa.asm import asm
+from bpfvm.isa.insn import encode
+from tests import kernel_oracle as ko
 from tests.differential import object_oracle, types_oracle, verifier_oracle
 from tests.differential.verifier_oracle import Both
 from verifier.capabilities import parse_caps
@@ -24,6 +28,7 @@ NUMBERS: Final = {"net_admin": 12, "sys_admin": 21, "perfmon": 38, "bpf": 39}
 CAPABILITY_VERSION_3: Final = 0x20080522
 ROOT: Final = Path(__file__).resolve().parents[2]
 ASK: Final[dict[str, Callable[..., Any]]] = {
+    "verify": ko.verify,
     "both": verifier_oracle.both,
     "steps": verifier_oracle.steps,
     "both_hooked": types_oracle.both_hooked,
@@ -48,6 +53,10 @@ class LimitedProcess:
         if isinstance(answer, OSError):
             raise answer
         return answer
+
+    def verify(self, *args: Any, **kwargs: Any) -> ko.Verified:
+        """kernel_oracle.verify, there."""
+        return ko.Verified(*self.ask("verify", *args, **kwargs))
 
     def both(self, *args: Any, **kwargs: Any) -> Both:
         """verifier_oracle.both, there."""
@@ -84,18 +93,15 @@ def _whole(answer: tuple[Any, ...]) -> Both:
 @cache
 def unusable(*caps: str) -> str:
     """Why programs can't be loaded with these capabilities here; "" if they can."""
-    reason = verifier_oracle.unusable()
-    if reason:
-        return reason
     process = LimitedProcess(*caps)
     try:
-        answer = process.both(verifier_oracle.assemble("r0 = 0 / exit"), "socket_filter", level=0)
+        answer = process.verify(encode(asm("r0 = 0\nexit")), "socket_filter", log_level=0)
     except (EOFError, BrokenPipeError):
         return "a process here can't give up capabilities"
     finally:
         process.close()
     shown = ", ".join(caps) or "no capabilities"
-    return "" if answer.accepted else f"the kernel doesn't load programs with {shown}: errno {answer.errno}"
+    return "" if answer.ok else f"the kernel doesn't load programs with {shown}: {os.strerror(answer.errno)}"
 
 
 def keep_only(caps: list[str]) -> None:
@@ -119,12 +125,15 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             answer: object = ASK[what](*args, **kwargs)
         except OSError as error:
             answer = error
-        pickle.dump(_flat(answer) if isinstance(answer, Both) else answer, answers)
+        if isinstance(answer, Both):
+            answer = _flat(answer)
+        pickle.dump(tuple(answer) if isinstance(answer, ko.Verified) else answer, answers)
         answers.flush()
 
 
 if __name__ == "__main__":
-    verifier_oracle.environment()
+    if not verifier_oracle.unusable():
+        verifier_oracle.environment()  # needs more of the kernel than is left later
     keep_only(sys.argv[1:])
     verifier_oracle.limit(parse_caps(",".join(sys.argv[1:])))
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -14,6 +14,7 @@ from bpfvm.isa.insn import Insn
 from bpfvm.isa.map_types import MAP_TYPES
 from bpfvm.obj.model import MapSpec
 from tests import kernel_oracle as ko
+from tests.differential import verifier_oracle
 from tests.differential.limited_cases import LEAKS, SPECULATION
 from tests.differential.limited_generate import MAPS, generate_limited
 from tests.differential.limited_oracle import LimitedProcess, unusable
@@ -25,7 +26,7 @@ from verifier.capabilities import missing_for_map, missing_for_type, parse_caps
 
 CAPS = ("bpf", "net_admin")
 LIMITED = parse_caps(",".join(CAPS))
-WHY_NOT = unusable(*CAPS)
+WHY_NOT = verifier_oracle.unusable() or unusable(*CAPS)
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 MAX_STEPS = 1000
 GIVES_UP = "loop1000"

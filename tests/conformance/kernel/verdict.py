@@ -11,7 +11,6 @@ from typing import Any
 
 from bpfvm.btf import Btf
 from bpfvm.conform.expectation import FLAGS
-from bpfvm.conform.ours import without_types
 from bpfvm.conform.test_run import Accepted, NotRun
 from bpfvm.errors import BpfvmError
 from bpfvm.obj.link import link_program
@@ -106,10 +105,9 @@ def judge_program(
         test_state_freq=bool(flags & FLAGS["BPF_F_TEST_STATE_FREQ"]),
         caps=caps,
     )
-    asked = program if caps.bpf else without_types(program)
-    rejection, run = check(asked, env, log_level=log_level)
+    rejection, run = check(program, env, log_level=log_level)
     if rejection is not None and not log_level:
-        rejection, run = check(asked, env, log_level=1)
+        rejection, run = check(program, env, log_level=1)
     return _verdict(program, rejection, run)
 
 
