@@ -114,8 +114,14 @@ def check_atomic(env: Env, insn: Insn, op: Op) -> int:
     return env.insn_idx + 1
 
 
+def _check_known(env: Env, insn: Insn) -> None:
+    if not env.profile.acquire_release:
+        env.reject(EINVAL, f"BPF_ATOMIC uses invalid atomic opcode {insn.imm:02x}")
+
+
 def check_load_acquire(env: Env, insn: Insn, op: Op) -> int:
     """load_acquire. What the source points at is asked after the load, so a load over its own source is allowed."""
+    _check_known(env, insn)
     src = env.read(insn.src)
     env.may_write(insn.dst)
     check_mem_access(env, insn.src, insn.off, op.size, False, insn.dst, strict_once=True)
@@ -126,6 +132,7 @@ def check_load_acquire(env: Env, insn: Insn, op: Op) -> int:
 
 def check_store_release(env: Env, insn: Insn, op: Op) -> int:
     """store_release."""
+    _check_known(env, insn)
     env.read(insn.src)
     dst = env.read(insn.dst)
     check_mem_access(env, insn.dst, insn.off, op.size, True, insn.src, strict_once=True)

@@ -60,6 +60,8 @@ class KernelProfile:
     kfunc_trust: every kfunc wants objects that are trusted, or RCU-protected if it says so;
     targets_break_fastcalls: spills around an inlined call stay if a jump leads in between (6.12.y);
     signed_arena_loads: the JIT has sign-extending loads from arenas (since 6.18);
+    acquire_release: there are load_acquire and store_release (since 6.15);
+    sleep_follows_calls: a call of a global function that may sleep is one that may sleep (since 6.15);
     precise_nulls: that a pointer argument is NULL is relied upon (6.12.y);
     unary_known: the negation or byte swap of a known number is known (since 6.17);
     read_marks: what is live is found by walking, and the log shows it (up to 6.16, see read_marks.py);
@@ -89,6 +91,8 @@ class KernelProfile:
     old_tracepoint_args: bool = False
     tail_call_forks: bool = True
     signed_arena_loads: bool = True
+    acquire_release: bool = True
+    sleep_follows_calls: bool = True
     precise_nulls: bool = False
     unary_known: bool = True
     read_marks: bool = False
@@ -201,6 +205,8 @@ PROFILES: Final[dict[str, KernelProfile]] = {
         old_tracepoint_args=True,
         tail_call_forks=False,
         signed_arena_loads=False,
+        acquire_release=False,
+        sleep_follows_calls=False,
         precise_nulls=True,
         unary_known=False,
         read_marks=True,

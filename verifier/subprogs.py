@@ -85,7 +85,7 @@ def _call_global(env: Env, index: int, sub: Subprog) -> int:
     if env.profile.old_texts and state.active_preempt_locks:
         env.report("global function calls are not allowed with preemption disabled,")
         env.reject(EINVAL, "use static function instead")
-    if sub.might_sleep:
+    if sub.might_sleep and env.profile.sleep_follows_calls:
         inside = state.active_rcu_lock or state.active_preempt_locks or state.active_irq_id
         if inside or not env.in_sleepable():
             env.report("global functions that may sleep are not allowed in non-sleepable context,")
