@@ -9,7 +9,7 @@ COUNT  ?= 10000
 SEED   ?= 0
 MINUTES ?= 15
 
-.PHONY: help run test lint format progs conformance bench fuzz-engines fuzz-verifier fuzz-loader clean
+.PHONY: help run test lint format progs conformance bench fuzz-engines fuzz-verifier fuzz-loader prove clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ fuzz-verifier: $(VENV)/.dev ## random programs against the running kernel's veri
 fuzz-loader: $(VENV)/.dev ## objects with changed bytes through the loader, for MINUTES; guided by atheris if it can be installed
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' || echo "no atheris here: mutants are drawn at random"
 	@$(BIN)/python -m tests.fuzz.loader --minutes $(MINUTES) --seed $(SEED)
+
+prove: $(VENV)/.dev ## soundness of the verifier's numbers, exhaustively at 4 bits
+	@BPFVM_PROOF_BITS=4 $(BIN)/python -m pytest -q -n $(JOBS) tests/property/verifier tests/unit/verifier/test_tnum.py
 
 progs: $(VENV)/.dev ## build the shipped BPF objects and the emulated kernel's BTF again
 	$(BIN)/python -m bpf_progs.build
