@@ -17,7 +17,7 @@ from bpfvm.engine.choose import Engine, engine_class
 from bpfvm.engine.image import Image
 from bpfvm.engine.interp import Interpreter
 from bpfvm.engine.jit import JitEngine
-from bpfvm.engine.jit.llvm import Tier
+from bpfvm.engine.jit.effort import Tier
 from bpfvm.errors import UsageError
 from bpfvm.isa.insn import encode
 from bpfvm.memory import Memory

@@ -11,7 +11,7 @@ from bpfvm.cli.options import echo_json, json_option, kconfig_option, kernel_opt
 from bpfvm.errors import UsageError
 
 if TYPE_CHECKING:
-    from bpfvm.engine.jit.llvm import Tier
+    from bpfvm.engine.jit.effort import Tier
 
 
 @click.group("prog")

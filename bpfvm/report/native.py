@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bpfvm.elf import NativeFunction, native_functions
 from bpfvm.engine.jit import JitEngine
-from bpfvm.engine.jit.llvm import Tier
+from bpfvm.engine.jit.effort import Tier
 from bpfvm.errors import UsageError
 from bpfvm.obj.model import ObjectSpec
 from bpfvm.report.disassembly import CodeLine, as_linked, source_data

@@ -8,15 +8,10 @@ from ctypes import CFUNCTYPE, PYFUNCTYPE, c_uint64, c_void_p
 from typing import Final
 
 from bpfvm.engine.jit.build import Build
-from bpfvm.engine.jit.llvm import Native, Tier, compile_object
+from bpfvm.engine.jit.effort import Tier, effort, is_hot
+from bpfvm.engine.jit.llvm import Native, compile_object
 from bpfvm.engine.jit.module import assembly
 from bpfvm.engine.jit.store import Store, key
-
-HOT_CALLS: Final = 4000
-HOT_NS: Final = 15_000_000
-"""A quick build that was called so often, or ran for so long, is compiled again for speed."""
-LARGE: Final = 96
-"""Slots above which the quick build is made in the very quickest way, for code several times slower."""
 
 Run = Callable[[int, int, int, int, int, int, int], int]
 """(state, fp, r1 … r5) -> r0"""
@@ -34,8 +29,9 @@ class Code:
     """Callable functions of an image. runs: by first slot. first: the one at slot 0. batch: see `module`; only
     the best build has it.
 
-    quick: not the best build yet; then calls and ns say how often it was called and how long it ran. older: code of the
-    same image with fewer entries. Replaced code stays in memory, as it may be running further out.
+    slots: how many the program has. quick: not the best build yet; then calls and ns say how often it was called and
+    how long it ran. older: code of the same image with fewer entries. Replaced code stays in memory, as it may be
+    running further out.
     """
 
     __slots__ = (
@@ -43,6 +39,7 @@ class Code:
         "_native",
         "_older",
         "_plan",
+        "_slots",
         "_store",
         "batch",
         "calls",
@@ -56,6 +53,7 @@ class Code:
 
     def __init__(
         self,
+        slots: int,
         entries: frozenset[int],
         describe: bytes,
         plan: Callable[[], Build],
@@ -64,6 +62,7 @@ class Code:
         older: Code | None = None,
     ) -> None:
         self._older: list[Code | Native] = [older] if older is not None else []
+        self._slots = slots
         self.entries = entries
         self._key = describe
         self._plan = plan
@@ -78,7 +77,7 @@ class Code:
     @property
     def hot(self) -> bool:
         """Is it worth the better build?"""
-        return self.calls >= HOT_CALLS or self.ns >= HOT_NS
+        return is_hot(self._slots, self.calls, self.ns)
 
     def improve(self) -> None:
         """Put the best build in the place of the quick one."""
@@ -106,6 +105,5 @@ class Code:
         return code
 
     def _compiled(self, tier: Tier) -> bytes:
-        build = self._plan()
-        text = assembly(build, with_batch=tier == "best")
-        return compile_object(text, tier, large=len(build.image.insns) > LARGE)
+        text = assembly(self._plan(), with_batch=tier == "best")
+        return compile_object(text, effort(tier, self._slots))

@@ -19,10 +19,11 @@ from bpfvm.engine.interp import BPF_MAX_LOOPS, MAX_DEPTH, MAX_TAIL_CALL_CNT, Fra
 from bpfvm.engine.jit.arrays import arrays_of, knows_maps
 from bpfvm.engine.jit.build import Build, Wanted, plan
 from bpfvm.engine.jit.callbacks import Callbacks
-from bpfvm.engine.jit.code import LARGE, Batch, Code, First
+from bpfvm.engine.jit.code import Batch, Code, First
+from bpfvm.engine.jit.effort import BEST, TIERS, Tier, effort
 from bpfvm.engine.jit.emit import FIRST
 from bpfvm.engine.jit.flow import callback_starts, tail_calls
-from bpfvm.engine.jit.llvm import TIERS, Tier, compile_object, identity, require
+from bpfvm.engine.jit.llvm import compile_object, identity, require
 from bpfvm.engine.jit.module import assembly
 from bpfvm.engine.jit.refusal import refused
 from bpfvm.engine.jit.state import Slot, new_state
@@ -248,7 +249,7 @@ class JitEngine:
         """
         given = contexts if isinstance(contexts, array) and contexts.typecode == "Q" else array("Q", contexts)
         code = self.prepare(image)
-        if code.quick and (code.hot or len(given) >= MANY):
+        if code.quick and (code.hot or (len(given) >= MANY and len(image.insns) <= BEST)):
             code.improve()
         fp = self.top + MAX_BPF_STACK
         if code.batch is None or self._counting or fp > self._stack_end or tail_calls(image):
@@ -308,6 +309,7 @@ class JitEngine:
         known = codes.get(id(image))
         wanted = self._wanted(image, frozenset({0, start} | (known.entries if known else set())))
         code = Code(
+            len(image.insns),
             wanted.entries | callback_starts(image),
             self._describe(image, wanted),
             partial(self._plan, weakref.ref(image), wanted),
@@ -335,7 +337,7 @@ class JitEngine:
         arch: as `compile_object`. Raises UsageError."""
         build = plan(image, self._wanted(image, frozenset({0})), partial(refused, self, image))
         text = assembly(build, with_batch=False, with_slots=True)
-        return compile_object(text, tier, large=len(image.insns) > LARGE, arch=arch)
+        return compile_object(text, effort(tier, len(image.insns)), arch=arch)
 
     def _known(self) -> dict[int, Code]:
         """Compiled code by the identity of its image."""

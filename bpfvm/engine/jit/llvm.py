@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from bpfvm.engine.jit.effort import Effort
 from bpfvm.errors import InternalError, UsageError
 
-Tier = Literal["quick", "best"]
-TIERS: tuple[Tier, ...] = ("quick", "best")
 POINTER = ctypes.sizeof(ctypes.c_void_p)
 
 
@@ -45,6 +44,8 @@ def _host() -> tuple[str, str]:
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
+_LEVELS: Final[dict[Effort, int]] = {"best": 2, "good": 1, "fair": 0, "least": 0}
+"""Care in code generation."""
 TRIPLES: Final = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
 """What code can be written for besides this machine, by the names that uname gives machines."""
 
@@ -91,10 +92,12 @@ def _parse(text: str) -> Any:
     return module
 
 
-def _optimise(module: Any, tier: Tier, machine: Any) -> None:
+def _optimise(module: Any, effort: Effort, machine: Any) -> None:
+    if effort == "least":
+        return
     llvm = _binding()
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
-    if tier == "best":
+    if effort == "best":
         passes = builder.getModulePassManager()
     else:
         passes = llvm.create_new_module_pass_manager()
@@ -104,17 +107,16 @@ def _optimise(module: Any, tier: Tier, machine: Any) -> None:
     passes.run(module, builder)
 
 
-def compile_object(text: str, tier: Tier, *, large: bool = False, arch: str = "") -> bytes:
-    """Object code for this machine, or for one of another architecture (TRIPLES). The quick tier spends even less on
-    code generation when the program is `large`.
+def compile_object(text: str, effort: Effort, *, arch: str = "") -> bytes:
+    """Object code for this machine, or for one of another architecture (TRIPLES).
 
     Raises InternalError when the assembly is wrong, UsageError for an architecture that this LLVM doesn't know.
     """
-    level = 2 if tier == "best" else 0 if large else 1
+    level = _LEVELS[effort]
     module, machine = _parse(text), _foreign(level, arch) if arch else _machine(level)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    _optimise(module, tier, machine)
+    _optimise(module, effort, machine)
     return bytes(machine.emit_object(module))
 
 

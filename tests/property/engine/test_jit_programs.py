@@ -78,7 +78,8 @@ def pair() -> Pair:
 @pytest.fixture(autouse=True)
 def _quickest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spend little on code generation, which is LLVM's and not what is tested; some tests do without."""
-    monkeypatch.setattr("bpfvm.engine.jit.code.LARGE", -1)
+    monkeypatch.setattr("bpfvm.engine.jit.effort.GOOD", -1)
+    monkeypatch.setattr("bpfvm.engine.jit.effort.FAIR", -1)
 
 
 @pytest.mark.parametrize("first", range(0, PROGRAMS, PER_TEST))
@@ -91,7 +92,7 @@ def test_random_programs(pair: Pair, first: int) -> None:
 @pytest.mark.parametrize("first", range(0, 40, 10))
 @pytest.mark.parametrize("tier", ["quick", "best"])
 def test_random_programs_with_good_code(tier: str, first: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bpfvm.engine.jit.code.LARGE", 1000)
+    monkeypatch.setattr("bpfvm.engine.jit.effort.GOOD", 1000)
     good = Pair(tier=tier)
     for seed in range(10_000 + first, 10_010 + first):
         made = sample(seed, 30)

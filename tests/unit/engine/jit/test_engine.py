@@ -52,7 +52,8 @@ def image(text: str, **more: object) -> Image:
 @pytest.mark.parametrize("first", range(0, len(CASES), 23))
 @pytest.mark.parametrize("fuel", [None, 1000], ids=["unlimited", "limited"])
 def test_conformance_data(first: int, fuel: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bpfvm.engine.jit.code.LARGE", -1 if fuel else 5)
+    for name, slots in (("GOOD", -1 if fuel else 5), ("FAIR", 20)):
+        monkeypatch.setattr(f"bpfvm.engine.jit.effort.{name}", slots)
     vm = machine()
     for case in CASES[first : first + 23]:
         if fuel is not None or "limit" not in case.error:
