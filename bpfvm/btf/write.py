@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Making BTF: a builder, and types back to bytes (Documentation/bpf/btf.rst, 6.18)."""
+"""Types back to bytes (Documentation/bpf/btf.rst, 6.18)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from bpfvm.btf import types as t
 from bpfvm.btf.btf import Btf
 from bpfvm.btf.index import HEADER, MAGIC
-from bpfvm.btf.layout import align_of
 from bpfvm.errors import UsageError
 
 _U32 = 0xFFFF_FFFF
@@ -17,100 +16,48 @@ _MAX_VLEN = 0xFFFF
 
 
 class Strings:
-    """A string section in the making, or an existing one; equal strings share a place, the first one is empty."""
+    """A string section in the making, or an existing one; equal strings share a place.
 
-    def __init__(self, data: bytes = b"\0") -> None:
-        self.data = bytearray(data)
+    With a ``base`` it goes on where the base's strings end, and what those have isn't added again.
+    """
+
+    def __init__(self, data: bytes | None = None, base: Btf | None = None) -> None:
+        self.data = bytearray(data if data is not None else b"" if base is not None else b"\0")
+        self._start = base.string_end if base is not None else 0
         self._places: dict[str, int] = {}
-        place = 0
+        for each in _chain(base):
+            self._index(each.string_data, each.string_end - len(each.string_data))
+        self._index(bytes(self.data), self._start)
+
+    def _index(self, data: bytes, place: int) -> None:
         for raw in data.split(b"\0")[:-1]:
             self._places.setdefault(raw.decode("utf-8", "replace"), place)
             place += len(raw) + 1
 
     def add(self, text: str) -> int:
-        """The offset of ``text``, appended if it is new."""
+        """The offset of ``text`` (0 for an empty one), appended if it is new."""
+        if not text:
+            return 0
         place = self._places.get(text)
         if place is None:
             if "\0" in text:
                 raise UsageError(f"a name can't contain a NUL: {text!r}")
-            place = self._places[text] = len(self.data)
+            place = self._places[text] = self._start + len(self.data)
             self.data += text.encode() + b"\0"
         return place
 
 
-class Builder:
-    """Collects types and gives each its id, from 1 (or after ``base``'s last) on.
-
-    ``b = Builder(); u32 = b.integer("unsigned int", 4); b.struct("pair", [("a", u32), ("b", u32)]); b.build()``
-    """
-
-    def __init__(self, base: Btf | None = None) -> None:
-        self._base = base
-        self._types: list[t.BtfType] = []
-
-    def add(self, found: t.BtfType) -> int:
-        """Append any type; returns its id. The types it names may be added later."""
-        self._types.append(found)
-        return self.next_id - 1
-
-    @property
-    def next_id(self) -> int:
-        """The id that the next type will get."""
-        return (len(self._base) if self._base is not None else 1) + len(self._types)
-
-    def integer(self, name: str, size: int, *, signed: bool = False) -> int:
-        return self.add(t.Int(name, size, 8 * size, int(signed)))
-
-    def ptr(self, type_id: int) -> int:
-        return self.add(t.Ptr(type_id))
-
-    def array(self, type_id: int, index_type: int, nelems: int) -> int:
-        return self.add(t.Array(type_id, index_type, nelems))
-
-    def typedef(self, name: str, type_id: int) -> int:
-        return self.add(t.Typedef(name, type_id))
-
-    def struct(self, name: str, members: Iterable[tuple[str, int]]) -> int:
-        """A struct laid out as C would; its members' types must have been added before."""
-        return self.add(self._laid_out(name, members))
-
-    def _laid_out(self, name: str, members: Iterable[tuple[str, int]]) -> t.Struct:
-        so_far = self.build()
-        placed, end, largest = [], 0, 1
-        for member, type_id in members:
-            align = align_of(so_far, type_id)
-            offset = (end + align - 1) & -align
-            placed.append(t.Member(member, type_id, 8 * offset))
-            end, largest = offset + so_far.size_of(type_id), max(largest, align)
-        return t.Struct(name, (end + largest - 1) & -largest, tuple(placed))
-
-    def enum(self, name: str, values: Iterable[tuple[str, int]]) -> int:
-        values = tuple(values)
-        return self.add(t.Enum(name, 4, values, signed=any(value < 0 for _, value in values)))
-
-    def func(self, name: str, ret: int, params: Iterable[tuple[str, int]], linkage: int = 1) -> int:
-        """A prototype and its FUNC; returns the FUNC's id."""
-        proto = self.add(t.FuncProto(ret, tuple(t.Param(*param) for param in params)))
-        return self.add(t.Func(name, proto, linkage))
-
-    def to_bytes(self) -> bytes:
-        """The finished .BTF section."""
-        start = self._base.string_end if self._base is not None else 0
-        return serialise(self._types, None, start)
-
-    def build(self) -> Btf:
-        """The types so far as a ``Btf``."""
-        return Btf.parse(self.to_bytes(), base=self._base)
+def _chain(btf: Btf | None) -> list[Btf]:
+    """A BTF after all its bases."""
+    return [] if btf is None else [*_chain(btf.base), btf]
 
 
-def serialise(types: Iterable[t.BtfType], strings: Strings | None = None, string_start: int = 0) -> bytes:
-    """Types with consecutive ids to a .BTF section. ``string_start``: where a base's strings end. Raises UsageError."""
+def serialise(types: Iterable[t.BtfType], strings: Strings | None = None) -> bytes:
+    """Types with consecutive ids to a .BTF section; names are added to ``strings``. Raises UsageError."""
     strings = strings or Strings()
-
-    def place(text: str) -> int:
-        return strings.add(text) + string_start if text else 0
-
-    records = b"".join(_record(found, place) for found in types)
+    records = b"".join(_record(found, strings.add) for found in types)
+    if not strings.data:
+        strings.data += b"\0"
     header = HEADER.pack(MAGIC, 1, 0, HEADER.size, 0, len(records), len(records), len(strings.data))
     return header + records + bytes(strings.data)
 
@@ -118,10 +65,9 @@ def serialise(types: Iterable[t.BtfType], strings: Strings | None = None, string
 def rewrite(btf: Btf) -> bytes:
     """A parsed BTF made anew from its types; equal to ``btf.data`` for what compilers and pahole write.
 
-    Its own strings keep their places. (In a split BTF, names that live in the base's strings are added to its own.)
+    Its own strings keep their places; in a split BTF, a name that the base has is the base's.
     """
-    start = btf.base.string_end if btf.base is not None else 0
-    return serialise((btf.type(i) for i in btf.ids()), Strings(btf.string_data), start)
+    return serialise((btf.type(i) for i in btf.ids()), Strings(btf.string_data, btf.base))
 
 
 _Place = Callable[[str], int]

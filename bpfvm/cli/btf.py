@@ -18,8 +18,9 @@ def group() -> None:
 @click.argument("names", nargs=-1, metavar="[FILE] [NAME]...")
 @click.option("--kernel", is_flag=True, help="The emulated kernel's BTF instead of a file's.")
 @click.option("--format", "layout", type=click.Choice(["raw", "c", "json"]), default="raw", show_default=True)
+@click.option("--base", type=click.Path(), help="What FILE goes on from, if it is split BTF (of a kernel module).")
 @json_option
-def dump(names: tuple[str, ...], kernel: bool, layout: str, as_json: bool) -> None:
+def dump(names: tuple[str, ...], kernel: bool, layout: str, base: str | None, as_json: bool) -> None:
     """Print the types of FILE (an object, or raw BTF), all or those called NAME (a name or a type id).
 
     ``bpfvm btf dump --kernel --format c`` prints the header that policies compile against.
@@ -32,7 +33,7 @@ def dump(names: tuple[str, ...], kernel: bool, layout: str, as_json: bool) -> No
 
     if not kernel and not names:
         raise UsageError("name a file, or say --kernel for the emulated kernel's BTF")
-    btf = kernel_btf() if kernel else read_btf(names[0])
+    btf = kernel_btf() if kernel else read_btf(names[0], base)
     ids = types_named(btf, names if kernel else names[1:])
     if as_json or layout == "json":
         echo_json(types_data(btf, ids))

@@ -32,11 +32,15 @@ def kernel_btf() -> Btf:
     return found
 
 
-def read_btf(written: str) -> Btf:
-    """The BTF in a file: raw, as in /sys/kernel/btf/vmlinux, or the .BTF section of an object. Raises BadInput."""
+def read_btf(written: str, base: str | None = None) -> Btf:
+    """The BTF in a file: raw, as in /sys/kernel/btf/vmlinux, or the .BTF section of an object. Raises BadInput.
+
+    ``base``: the file that a split BTF goes on from.
+    """
     data = read_btf_bytes(written)
+    under = read_btf(base) if base is not None else None
     try:
-        return Btf.parse(data, name=Path(written).name)
+        return Btf.parse(data, base=under, name=Path(written).name)
     except BadInput as error:
         error.path = error.path or written
         raise

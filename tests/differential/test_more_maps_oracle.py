@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bpfvm.btf.write import Builder
+from bpfvm.btf.builder import Builder
 from bpfvm.errors import SyscallError
 from bpfvm.memory import Memory
 from bpfvm.obj.model import MapSpec

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from bpfvm.btf.write import Builder
+from bpfvm.btf.builder import Builder
 from bpfvm.isa.asm import asm
 from bpfvm.isa.insn import Insn, encode
 from bpfvm.obj.model import FuncInfo, MapSpec, Program

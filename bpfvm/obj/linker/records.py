@@ -57,7 +57,7 @@ class _Mover:
     def _string(self, offset: int) -> int:
         assert self._source.btf is not None  # records are only read with BTF
         text = self._source.btf.string(offset)
-        return self._strings.add(text) if text else 0
+        return self._strings.add(text)
 
     def func(self, record: FuncRecord, base: int) -> FuncRecord:
         return FuncRecord(base + record.offset, self._type(record.type_id))

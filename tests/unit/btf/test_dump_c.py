@@ -11,8 +11,9 @@ import pytest
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
+from bpfvm.btf.builder import Builder
 from bpfvm.btf.dump_c import dump_c
-from bpfvm.btf.write import Builder, serialise
+from bpfvm.btf.write import serialise
 from bpfvm.elf import read_elf
 from bpfvm.errors import BadInput
 from tests.unit.btf.c_roundtrip import Leaf, assertions, compare, leaves, structs_with_bitfields, unique_structs

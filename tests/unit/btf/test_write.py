@@ -9,8 +9,10 @@ import pytest
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
+from bpfvm.btf.builder import Builder
+from bpfvm.btf.check import validate
 from bpfvm.btf.layout import align_of, container_of, member
-from bpfvm.btf.write import Builder, rewrite, serialise
+from bpfvm.btf.write import rewrite, serialise
 from bpfvm.elf import read_elf
 from bpfvm.errors import BadInput, UsageError
 from tests.unit.obj.bpf_cc import compile_c
@@ -88,6 +90,76 @@ def test_split_btf_goes_on_where_its_base_ends() -> None:
     assert (pair, btf.find("pair"), btf.size_of(pair)) == (2, 2, 8)
     assert btf.name_of(func) == "f"
     assert btf.find("int") == number
+
+
+def test_split_btf_is_written_as_it_was() -> None:
+    base_builder = Builder()
+    number = base_builder.integer("int", 4)
+    base_builder.struct("shared_name", [("member", number)])
+    base = base_builder.build()
+    b = Builder(base)
+    b.struct("own_name", [("member", number), ("shared_name", number)])
+    data = b.to_bytes()
+    assert b"own_name" in data and b"member" not in data
+    split = Btf.parse(data, base=base)
+    assert rewrite(split) == data
+    assert split.struct("own_name").members[1].name == "shared_name"
+    only_ids = Builder(base)
+    only_ids.ptr(number)
+    assert rewrite(Btf.parse(only_ids.to_bytes(), base=base)) == only_ids.to_bytes()
+
+
+LAID_OUT = """
+struct bits { u8 a : 3; u32 b : 30; u64 c : 40; u16 d; u8 e : 7; u8 f : 2; }; union both { u8 a : 5; u32 b; u64 c[2]; };
+struct holder { u8 x; union both y; struct bits z; u16 w; }; struct holder v; enum wide { BIG = 1ull << 40 } w;
+"""
+
+
+def test_builder_lays_out_as_compilers_do() -> None:
+    section = read_elf(compile_c(LAID_OUT).read_bytes(), "laid out").section(".BTF")
+    assert section is not None
+    compiled = Btf.parse(bytes(section.data))
+    b = Builder()
+    u8, u16, u32, u64 = (b.integer(name, size) for name, size in (("a", 1), ("b", 2), ("c", 4), ("d", 8)))
+    bits = b.struct("bits", [("a", u8, 3), ("b", u32, 30), ("c", u64, 40), ("d", u16), ("e", u8, 7), ("f", u8, 2)])
+    both = b.union("both", [("a", u8, 5), ("b", u32), ("c", b.array(u64, u32, 2))])
+    b.struct("holder", [("x", u8), ("y", both), ("z", bits), ("w", u16)])
+    made = b.build()
+    for name in ("bits", "both", "holder"):
+        ours, theirs = made.struct(name), compiled.struct(name)
+        assert (ours.size, ours.is_union) == (theirs.size, theirs.is_union)
+        facts = [[(m.name, m.bit_offset, m.bitfield_size) for m in each.members] for each in (ours, theirs)]
+        assert facts[0] == facts[1]
+
+
+def test_builder_has_every_kind() -> None:
+    b = Builder()
+    number = b.integer("int", 4, signed=True)
+    later = b.next_id + 1
+    b.ptr(later)
+    struct = b.struct("s", [("a", number)])
+    assert struct == later
+    text = b.array(b.integer("char", 1), number, 5)
+    variables = [b.var("c", text), b.var("n", number)]
+    section = b.datasec(".data", variables)
+    before = b.next_id
+    made = [b.const(struct), b.volatile(struct), b.restrict(later - 1), b.typedef("t", struct)]
+    assert made == [before, before + 1, before + 2, before + 3]
+    b.fwd("f", union=True), b.floating("double", 8), b.type_tag("rcu", struct), b.decl_tag("tag", struct, 0)
+    b.enum("e", [("A", -1)]), b.enum("big", [("B", 1 << 40)], 8)
+    b.func("fn", number, [("x", number), ("", 0)])
+    btf = b.build()
+    validate(btf)
+    found = btf.type(section)
+    assert isinstance(found, t.Datasec)
+    assert [(each.offset, each.size) for each in found.vars] == [(0, 5), (8, 4)] and found.size == 12
+    assert {btf.kind_of(i) for i in btf.ids()} == {*range(1, 20)} - {5}
+    with pytest.raises(UsageError, match="doesn't fit into 4 bytes"):
+        b.enum("e", [("A", 1 << 32)])
+    with pytest.raises(UsageError, match="not a variable"):
+        b.datasec(".data", [number])
+    with pytest.raises(BadInput, match="does not exist yet"):
+        b.struct("t", [("a", b.next_id)])
 
 
 def test_what_cannot_be_written() -> None:

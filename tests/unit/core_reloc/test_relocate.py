@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from bpfvm.btf import Btf
-from bpfvm.btf.write import Builder
+from bpfvm.btf.builder import Builder
 from bpfvm.core_reloc import relocate
 from bpfvm.elf import read_elf
 from bpfvm.errors import BadInput

@@ -7,7 +7,7 @@ import pytest
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
-from bpfvm.btf.write import Builder
+from bpfvm.btf.builder import Builder
 from bpfvm.elf import read_elf
 from bpfvm.errors import BadInput, UsageError
 from bpfvm.isa.opcodes import LD_IMM64
