@@ -29,6 +29,7 @@ class Layout:
     """global variables that live in the arena"""
     struct_ops: list[Section] = field(default_factory=list)
     maps: Section | None = None
+    legacy_maps: Section | None = None
     btf: Section | None = None
     btf_ext: Section | None = None
 
@@ -38,7 +39,7 @@ def _is(name: str, base: str) -> bool:
 
 
 def layout(elf: ElfObject) -> Layout:
-    """Sort the sections into parts; unknown ones (DWARF, notes …) are left out. Raises BadInput for legacy ``maps``."""
+    """Sort the sections into parts; unknown ones (DWARF, notes …) are left out. Raises BadInput."""
     found = Layout()
     for section in elf.sections:
         _place(found, section, elf)
@@ -56,8 +57,7 @@ def _place(found: Layout, section: Section, elf: ElfObject) -> None:
             raise BadInput(f"invalid kver section of {section.size} bytes", path=elf.path, section=name)
         found.version = int.from_bytes(section.data, "big" if elf.big_endian else "little")
     elif name == "maps":
-        message = "legacy map definitions in 'maps' section are not supported by libbpf v1.0+"
-        raise BadInput(message, path=elf.path, section=name, hint='declare maps in SEC(".maps")')
+        found.legacy_maps = section
     elif name == ".maps":
         found.maps = section
     elif name in (".BTF", ".BTF.ext"):

@@ -20,6 +20,7 @@ from bpfvm.obj.externs import KCONFIG, KERNEL_VERSION, Externs, KconfigValue, fi
 from bpfvm.obj.fixup import fixed_btf
 from bpfvm.obj.functions import find_functions
 from bpfvm.obj.layout import JUMPTABLES_SECTION, Layout, layout
+from bpfvm.obj.legacy_maps import legacy_maps
 from bpfvm.obj.map_slots import with_slots
 from bpfvm.obj.maps import MAPS_SECTION, btf_maps
 from bpfvm.obj.model import MapSpec, ObjectSpec
@@ -77,8 +78,14 @@ def _open(elf: ElfObject, name: str, kconfig: Mapping[str, KconfigValue], kernel
         btf = fixed_btf(btf, elf, hidden, {KCONFIG: {v.name: v.offset for v in externs.kconfig.values()}})
         if parts.btf_ext is not None:
             ext = BtfExt.parse(parts.btf_ext.data, btf)
-    maps = btf_maps(btf, parts.maps)
+    maps, legacy = legacy_maps(elf, parts.legacy_maps)
     places = _map_places(btf, parts)
+    if parts.legacy_maps is not None:
+        places |= {(parts.legacy_maps.index, offset): key for offset, key in legacy.items()}
+    for key, spec in btf_maps(btf, parts.maps).items():
+        if key in maps:
+            raise BadInput(f"map '{key}' is declared twice", section=MAPS_SECTION)
+        maps[key] = spec
     maps = with_slots(maps, btf, elf, parts.maps, functions)
     data_maps = _add_data_maps(maps, btf, name, parts)
     data_maps |= add_arena_variables(maps, parts.arena)

@@ -13,6 +13,7 @@ from bpfvm.isa.insn import Insn
 from bpfvm.isa.opcodes import BPF_CALL, BPF_JMP, BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, LD_IMM64
 from bpfvm.obj.functions import INSN_SIZE, Function
 from bpfvm.obj.layout import ARENA_SECTION
+from bpfvm.obj.legacy_maps import LEGACY_SECTION
 from bpfvm.obj.model import Reloc
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class _Reader:
         if symbol.section in source.data_maps:
             addend = insn.imm + symbol.value
             return Reloc(slot, "data", name, source.data_maps[symbol.section], addend)
-        if section.name != ".maps":
+        if section.name not in (".maps", LEGACY_SECTION):
             raise _bad(self.function, slot, f"bad map relo against '{name}' in section '{section.name}'")
         key = source.map_places.get((symbol.section, symbol.value))
         if key is None:

@@ -158,7 +158,14 @@ def test_ring_buffers_are_powers_of_two_pages(asked: int, got: int) -> None:
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        ('struct { int a; } m SEC("maps");', "legacy map definitions in 'maps' section"),
+        ('struct { int a; } m SEC("maps");', "map 'm': unknown map type 0"),
+        ('static struct { int a; } m SEC("maps");', "map 'm' (legacy): static maps are not supported"),
+        ('struct { int a[6]; } m SEC("maps") = {{1, 4, 4, 1, 0, 9}};', '"m" has unrecognized, non-zero options'),
+        ('struct { int a[5]; } m SEC("maps") = {{1, 4, 4, 1}}; int n SEC("maps") = 1;', '"n" too small'),
+        (
+            'struct { int a[5]; } m SEC("maps") = {{1, 4, 4, 1}}; struct { char a[9]; } n SEC("maps");',
+            "unable to determine legacy map definition size",
+        ),
         ('struct { __uint(type, 1); __uint(frobs, 1); } m SEC(".maps");', "map 'm': unknown field 'frobs'"),
         ('struct { __uint(max_entries, 1); } m SEC(".maps");', "map 'm': map type isn't specified"),
         ('struct { __uint(type, 1); int key; } m SEC(".maps");', "map 'm': key spec is not PTR: INT"),
