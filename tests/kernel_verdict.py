@@ -26,7 +26,7 @@ from bpfvm.isa.insn import encode
 from bpfvm.obj.link import link_program
 from bpfvm.obj.model import Program
 from tests import kernel_oracle as ko
-from tests.conformance.kernel.kernel import attached
+from tests.conformance.kernel.kernel import attached, kernel
 from tests.differential import bpf_maps, limited_oracle
 from tests.differential.object_oracle import NAME, ask_kernel, attachment, kernel_map, loaded_btf
 from tests.differential.verifier_oracle import kernel_btf
@@ -80,7 +80,7 @@ def _without_capabilities(program: Program, case: Case) -> Answer:
 def linked(path: str, name: str) -> Program:
     """The program as it goes to BPF_PROG_LOAD, its maps named as the oracle names them. Raises BpfvmError."""
     spec = opened(path)
-    btf_id, attach_type = attached(spec, name)
+    btf_id, attach_type = attached(spec, name, kernel())
     program = link_program(spec, name, kernel_btf(), attach_btf_id=btf_id, expected_attach_type=attach_type)
     return replace(program, maps=tuple(replace(each, name=NAME) for each in program.maps), line_info=())
 

@@ -120,7 +120,7 @@ def _function(env: Env) -> None:
     """fentry, fexit, fmod_ret. Which functions allow errors to be injected is not in the BTF."""
     name = env.attach_name
     inject = env.profile.error_injection
-    known = inject and (name in INJECTABLE or name.startswith(SYSCALL_PREFIXES))
+    known = inject and (name in INJECTABLE or name in env.profile.injectable or name.startswith(SYSCALL_PREFIXES))
     if env.program.sleepable:
         if not known and name not in MODIFIABLE_SLEEPABLE:
             if inject:

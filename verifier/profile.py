@@ -55,6 +55,7 @@ class KernelProfile:
     may_goto_nowhere: a may_goto may lead to the next instruction;
     graph_walks: lists and trees can be looked through, resilient locks exist (since 6.15, 6.16);
     error_injection: the kernel is built with CONFIG_FUNCTION_ERROR_INJECTION;
+    injectable: functions of modules that errors may be injected into;
     old_tracepoint_args: which tracepoint arguments may be NULL is taken from 6.12;
     tail_call_forks: a tail call has two outcomes;
     kfunc_trust: every kfunc wants objects that are trusted, or RCU-protected if it says so;
@@ -88,6 +89,7 @@ class KernelProfile:
     may_goto_nowhere: bool = True
     graph_walks: bool = True
     error_injection: bool = False
+    injectable: frozenset[str] = frozenset()
     old_tracepoint_args: bool = False
     tail_call_forks: bool = True
     signed_arena_loads: bool = True

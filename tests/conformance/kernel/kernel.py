@@ -15,8 +15,10 @@ from bpfvm.obj.kconfig import read_kconfig
 from bpfvm.obj.model import ObjectSpec
 from bpfvm.runtime import Runtime
 from bpfvm.struct_ops.kernel import Kernel
-from bpfvm.struct_ops.load import LoadPlan, plan_struct_ops
-from tests.conformance.kernel.corpus import KERNEL_BTF
+from bpfvm.struct_ops.load import plan_struct_ops
+from tests.conformance.kernel.corpus import KERNEL_BTF, default_corpus
+from tests.conformance.kernel.testmod import with_testmod
+from tests.conformance.kernel.testmod_ops import register_module_types
 
 KERNEL_CONFIG = Path("/proc/config.gz")
 KALLSYMS = Path("/proc/kallsyms")
@@ -38,9 +40,25 @@ def kallsyms() -> dict[str, int]:
 
 
 @cache
+def _vmlinux() -> Btf:
+    return Btf.parse(KERNEL_BTF.read_bytes(), name="vmlinux")
+
+
+@cache
 def kernel() -> Kernel:
     """One kernel per process, with the types indexed."""
-    btf = Btf.parse(KERNEL_BTF.read_bytes(), name="vmlinux")
+    return _kernel(_vmlinux())
+
+
+@cache
+def test_kernel() -> Kernel:
+    """The same with the module bpf_testmod, as the tree's own tests want it."""
+    made = _kernel(with_testmod(_vmlinux(), default_corpus()))
+    register_module_types(made)
+    return made
+
+
+def _kernel(btf: Btf) -> Kernel:
     memory = Memory(64 << 20, "off")
     made = Kernel(memory, btf, Runtime(memory, btf), checker="off")
     register_types(made)
@@ -48,14 +66,10 @@ def kernel() -> Kernel:
     return made
 
 
-def struct_ops_plan(spec: ObjectSpec) -> LoadPlan:
-    """Which struct_ops program implements what. Raises SyscallError."""
-    return plan_struct_ops(spec, kernel())
-
-
-def attached(spec: ObjectSpec, prog: str) -> tuple[int, int | None]:
-    """(attach_btf_id, expected attach type) that libbpf gives a struct_ops program; (0, None) for others."""
+def attached(spec: ObjectSpec, prog: str, machine: Kernel) -> tuple[int, int | None]:
+    """(attach_btf_id, expected attach type) that libbpf gives a struct_ops program; (0, None) for others. Raises
+    SyscallError."""
     if spec.programs[prog].prog_type != "struct_ops":
         return 0, None
-    point = struct_ops_plan(spec).attach.get(prog)
+    point = plan_struct_ops(spec, machine).attach.get(prog)
     return (point.attach_btf_id, point.expected_attach_type) if point else (0, None)

@@ -12,7 +12,7 @@ from bpfvm.conform.pool import Record, Task
 from bpfvm.conform.test_run import TEST_VALUE, NotRun, run_for_retval
 from bpfvm.errors import BpfvmError
 from tests.conformance.kernel.corpus import Corpus, objects
-from tests.conformance.kernel.kernel import kernel
+from tests.conformance.kernel.kernel import test_kernel
 from tests.conformance.kernel.verdict import Verdict, judge, opened
 from verifier.capabilities import ALL_CAPS, NO_CAPS, Capabilities
 
@@ -63,7 +63,7 @@ def judge_one(path: str, prog: str) -> Record:
 def _in_mode(path: str, prog: str, expected: Expectation, wanted: Mode, caps: Capabilities) -> Record:
     custom = str(Path(path).parent / expected.custom_btf) if expected.custom_btf else ""
     level, flags = expected.log_level, expected.flags
-    verdict = judge(path, prog, PROFILE, flags=flags, log_level=level, inject=True, caps=caps, custom_btf=custom)
+    verdict = judge(path, prog, PROFILE, flags=flags, log_level=level, selftests=True, caps=caps, custom_btf=custom)
     record = verdict.record() | {"expected": "failure" if wanted.failure else "success"}
     return record | _compare(path, wanted, verdict, caps)
 
@@ -98,10 +98,10 @@ def _run(path: str, wanted: int | str, verdict: Verdict, caps: Capabilities) -> 
         filled = dict.fromkeys(FILLED_MAPS.get(Path(path).name, ()), TEST_VALUE)
         got = run_for_retval(
             verdict.accepted(),
-            kernel().btf,
+            test_kernel().btf,
             filled=filled,
             specs=spec.maps,
-            judge=lambda name: judge(path, name, PROFILE, caps=caps).accepted(),
+            judge=lambda name: judge(path, name, PROFILE, caps=caps, selftests=True).accepted(),
         )
     except NotRun as reason:
         return found | {"run_category": f"not run: {reason}"}

@@ -20,7 +20,7 @@ from bpfvm.isa.prog_types import PROG_TYPES
 from bpfvm.obj.ksyms import attach_id
 from bpfvm.obj.model import FuncInfo, MapSpec, Program, ProgramSpec
 from tests.conformance.kernel.corpus import Corpus, default_corpus
-from tests.conformance.kernel.kernel import kernel
+from tests.conformance.kernel.kernel import test_kernel
 from tests.conformance.kernel.tables import Case, raw_btf, verifier_tables
 from tests.conformance.kernel.verdict import Verdict, judge_program
 from verifier.capabilities import ALL_CAPS, NO_CAPS, Capabilities
@@ -108,7 +108,7 @@ def program(case: Case) -> Program:
         for slot in case[name]:
             insns[slot] = insns[slot]._replace(imm=index)
     for name, slot in case["kfuncs"]:
-        insns[slot] = insns[slot]._replace(imm=kernel().btf.find(name, t.Func))
+        insns[slot] = insns[slot]._replace(imm=test_kernel().btf.find(name, t.Func))
     prog_type, attach_type = _prog_type(case), case["attach_type"]
     target = ProgramSpec("test", "", prog_type, (), attach_to=case["kfunc"], expected_attach_type=attach_type)
     return Program(
@@ -116,7 +116,7 @@ def program(case: Case) -> Program:
         prog_type=prog_type,
         insns=tuple(Insn(*insn) for insn in insns),
         maps=tuple(_map(name) for name in used),
-        attach_btf_id=attach_id(target, kernel().btf),
+        attach_btf_id=attach_id(target, test_kernel().btf),
         expected_attach_type=attach_type,
         sleepable=bool(case["flags"] & ~OWN_FLAGS & FLAGS["BPF_F_SLEEPABLE"]),
         btf=raw_btf(case["btf_types"], case["btf_strings"]) if "btf_types" in case else None,
@@ -148,7 +148,7 @@ def _unprivileged(case: Case) -> Case:
 def _judged(case: Case, caps: Capabilities) -> Record:
     flags = case["flags"] & ~OWN_FLAGS | (FLAGS["BPF_F_STRICT_ALIGNMENT"] if case["flags"] & STRICT else 0)
     level = 2 if case["result"] == VERBOSE_ACCEPT else 0
-    verdict = judge_program(program(case), PROFILE, flags=flags, log_level=level, caps=caps)
+    verdict = judge_program(program(case), PROFILE, flags=flags, log_level=level, caps=caps, selftests=True)
     refused, failure = verdict.ours != "success", case["result"] == REJECT
     record = verdict.record() | {"expected": "failure" if failure else "success", "agree": refused == failure}
     record |= {"expected_messages": case["errstr"].split("\t"), "has_messages": bool(case["errstr"])}
@@ -180,7 +180,7 @@ def _run(case: Case, verdict: Verdict, full: bool) -> Record:
     found: Record = {"has_retval": True, "retval": True, "full": full}
     for run in case["runs"]:
         try:
-            got = run_for_retval(verdict.accepted(), kernel().btf, frame=bytes.fromhex(run["data"]), filled=FILLED)
+            got = run_for_retval(verdict.accepted(), test_kernel().btf, frame=bytes.fromhex(run["data"]), filled=FILLED)
         except NotRun as reason:
             return found | {"retval": False, "full": False, "run_category": f"not run: {reason}"}
         if run["retval"] & 0xFFFF_FFFF not in (got & 0xFFFF_FFFF, POINTER_VALUE):

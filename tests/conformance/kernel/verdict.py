@@ -16,8 +16,11 @@ from bpfvm.errors import BpfvmError
 from bpfvm.obj.link import link_program
 from bpfvm.obj.model import ObjectSpec, Program
 from bpfvm.obj.open import open_object
-from tests.conformance.kernel.kernel import attached, kallsyms, kconfig, kernel
-from verifier import VerifierEnv, check, profile
+from bpfvm.struct_ops.kernel import Kernel
+from tests.conformance.kernel.corpus import default_corpus
+from tests.conformance.kernel.kernel import attached, kallsyms, kconfig, kernel, test_kernel
+from tests.conformance.kernel.testmod import profile_with_testmod
+from verifier import KernelProfile, VerifierEnv, check, profile
 from verifier.capabilities import ALL_CAPS, Capabilities
 from verifier.env import Env
 from verifier.rejection import Rejection
@@ -69,22 +72,23 @@ def judge(
     flags: int = 0,
     log_level: int = 0,
     ext_type: str = "",
-    inject: bool = False,
+    selftests: bool = False,
     caps: Capabilities = ALL_CAPS,
     custom_btf: str = "",
 ) -> Verdict:
     """Link and verify one program as the kernel tree's tools load it.
 
-    ``flags``: BPF_F_* of the load; ``ext_type``: what an extension is loaded as; ``inject``: the kernel is built with
-    CONFIG_FUNCTION_ERROR_INJECTION, as the tree's own tests ask for; ``caps``: what the loader may do; ``custom_btf``:
-    the object whose types CO-RE relocations are made against. At log level 0 the log of a refused program is made all
-    the same, as libbpf does.
+    ``flags``: BPF_F_* of the load; ``ext_type``: what an extension is loaded as; ``selftests``: the kernel is as the
+    tree's own tests ask for, with CONFIG_FUNCTION_ERROR_INJECTION and bpf_testmod; ``caps``: what the loader may do;
+    ``custom_btf``: the object whose types CO-RE relocations are made against. At log level 0 the log of a refused
+    program is made all the same, as libbpf does.
     """
     try:
-        program = linked(opened(path), prog, flags, ext_type, _types_of(custom_btf) if custom_btf else None)
+        machine = test_kernel() if selftests else kernel()
+        program = linked(opened(path), prog, machine, flags, ext_type, _types_of(custom_btf) if custom_btf else None)
     except BpfvmError as error:
         return Verdict("load", f"load: {_general(str(error).removeprefix(path + ': '))}", str(error))
-    return judge_program(program, kernel_profile, flags=flags, log_level=log_level, inject=inject, caps=caps)
+    return judge_program(program, kernel_profile, flags=flags, log_level=log_level, selftests=selftests, caps=caps)
 
 
 def judge_program(
@@ -93,14 +97,15 @@ def judge_program(
     *,
     flags: int = 0,
     log_level: int = 0,
-    inject: bool = False,
+    selftests: bool = False,
     caps: Capabilities = ALL_CAPS,
 ) -> Verdict:
     """Verify a program that is linked already."""
+    machine = test_kernel() if selftests else kernel()
     env = VerifierEnv(
-        kernel_btf=kernel().btf,
-        profile=replace(profile(kernel_profile), error_injection=inject),
-        struct_ops=kernel().registry,
+        kernel_btf=machine.btf,
+        profile=_of_selftests(kernel_profile) if selftests else profile(kernel_profile),
+        struct_ops=machine.registry,
         strict_alignment=bool(flags & FLAGS["BPF_F_STRICT_ALIGNMENT"]),
         test_state_freq=bool(flags & FLAGS["BPF_F_TEST_STATE_FREQ"]),
         caps=caps,
@@ -112,17 +117,24 @@ def judge_program(
 
 
 @cache
+def _of_selftests(name: str) -> KernelProfile:
+    return profile_with_testmod(replace(profile(name), error_injection=True), default_corpus())
+
+
+@cache
 def _types_of(path: str) -> Btf | None:
     return open_object(Path(path)).btf
 
 
-def linked(spec: ObjectSpec, prog: str, flags: int = 0, ext_type: str = "", core_btf: Btf | None = None) -> Program:
+def linked(
+    spec: ObjectSpec, prog: str, machine: Kernel, flags: int = 0, ext_type: str = "", core_btf: Btf | None = None
+) -> Program:
     """The program as it would go to BPF_PROG_LOAD. Raises BpfvmError."""
-    attach_btf_id, attach_type = attached(spec, prog)
+    attach_btf_id, attach_type = attached(spec, prog, machine)
     program = link_program(
         spec,
         prog,
-        kernel().btf,
+        machine.btf,
         attach_btf_id=attach_btf_id,
         expected_attach_type=attach_type,
         core_btf=core_btf,
