@@ -195,7 +195,7 @@ msg_pull_data - INTEGER :: CTX, ANYTHING, ANYTHING, ANYTHING
 msg_push_data - INTEGER :: CTX, ANYTHING, ANYTHING, ANYTHING
 msg_pop_data - INTEGER :: CTX, ANYTHING, ANYTHING, ANYTHING
 sk_select_reuseport - INTEGER :: CTX, CONST_MAP_PTR, MAP_KEY, ANYTHING
-sysctl_get_name - INTEGER :: CTX, MEM|UNINIT, CONST_SIZE, ANYTHING
+sysctl_get_name - INTEGER :: CTX, MEM|WRITE, CONST_SIZE, ANYTHING
 sysctl_get_current_value - INTEGER :: CTX, MEM|UNINIT, CONST_SIZE
 sysctl_get_new_value - INTEGER :: CTX, MEM|UNINIT, CONST_SIZE
 sysctl_set_new_value - INTEGER :: CTX, MEM|RDONLY, CONST_SIZE
