@@ -170,10 +170,11 @@ def verify(
 @click.argument("obj", type=click.Path())
 @click.argument("prog")
 @click.option("--arg", "args", multiple=True, metavar="N", help="An argument, in order; missing ones are 0.")
-@click.option("--ctx", metavar="HEX", help="The context's bytes, for programs that take bytes (syscall).")
-@click.option("--data", metavar="HEX", help="Packet data, for programs that read packets.")
+@click.option("--ctx", metavar="HEX", help="The context's bytes: what BPF_PROG_TEST_RUN takes as ctx_in.")
+@click.option("--data", metavar="HEX", help="A frame, for programs that read packets (64 zero bytes if not given).")
 @set_option
 @click.option("--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Run it so often.")
+@click.option("--elapse", type=click.IntRange(0), metavar="NS", help="Then let time pass: timers and work run.")
 @click.option("--trace", is_flag=True, help="Print every instruction that is executed.")
 @kernel_option
 @kconfig_option
@@ -186,12 +187,13 @@ def run(
     data: str | None,
     settings: tuple[str, ...],
     repeat: int,
+    elapse: int | None,
     trace: bool,
     kernel: str,
     kconfig: str | None,
     as_json: bool,
 ) -> None:
-    """Load OBJ and run PROG once: R0, what it printed, which globals it changed."""
+    """Load OBJ and run PROG once: R0, the packet, what it printed, which globals it changed."""
     from bpfvm.report.console import make_console
     from bpfvm.report.program_run import Request, print_run, run_data, run_program
     from bpfvm.report.source import open_named
@@ -203,10 +205,12 @@ def run(
         ctx=_bytes("--ctx", ctx),
         data=_bytes("--data", data),
         repeat=repeat,
+        elapse=elapse,
         trace=trace,
     )
     spec = open_named(obj, kconfig)
-    with Session(kernel=kernel) as session:
+    arenas = any(each.map_type == "arena" for each in spec.maps.values())
+    with Session(kernel=kernel, arenas=arenas) as session:
         result = run_program(session, spec, request, settings=parse_settings(settings))
     if as_json:
         echo_json(run_data(result))

@@ -18,11 +18,14 @@ from bpfvm.memory import Memory
 from bpfvm.obj.model import MapSpec, Program
 from bpfvm.runtime import Runtime
 from bpfvm.runtime.maps import Map
+from bpfvm.runtime.maps.arena import WINDOW, arena_of
 from bpfvm.runtime.test_run import RUNNABLE, convert_ctx_access, make_context
+from bpfvm.session.make_maps import create
 from verifier.env import Env
 from verifier.verify import verified
 
 FUEL = 60_000_000
+MEMORY = 64 << 20
 NO_CONTEXT = ("syscall", "raw_tracepoint")
 """types that run without one"""
 TEST_VALUE = (28).to_bytes(4, "little") + bytes(24) + (0xABCDEF12).to_bytes(4, "little") + bytes(16)
@@ -61,7 +64,7 @@ class _Run:
         """The map made from this spec."""
         made = self.maps.get(id(spec))
         if made is None:
-            made = self.maps[id(spec)] = self.runtime.create_map(spec)
+            made = self.maps[id(spec)] = create(self.runtime, spec)
             self.unfilled += [(made, index, name) for index, name in spec.slots.items()]
         return made
 
@@ -84,9 +87,12 @@ class _Run:
         """The program with addresses and its context loads as the kernel rewrites them."""
         program, run = accepted.program, accepted.run
         used = [self.map_of(spec) for spec in program.maps]
-        values = [(made.lookup(bytes(4)) or 0) if _is_direct(made) else 0 for made in used]
         return link_image(
-            convert_ctx_access(verified(program, run)), [made.addr for made in used], values, _no_variable
+            convert_ctx_access(verified(program, run)),
+            [made.addr for made in used],
+            [made.direct_value() for made in used],
+            _no_variable,
+            arena=arena_of(used),
         )
 
 
@@ -109,7 +115,8 @@ def run_for_retval(
     element's value; ``specs`` and ``judge``: maps and programs of the object, by the names in initial map entries.
     """
     prog_type = accepted.program.prog_type
-    memory = Memory(64 << 20, "off")
+    has_arena = any(spec.map_type == "arena" for spec in accepted.program.maps)
+    memory = Memory(MEMORY + (WINDOW if has_arena else 0), "off")
     try:
         runtime = Runtime(memory, btf)
         run = _Run(specs or {}, judge, memory, runtime)
@@ -130,10 +137,6 @@ def run_for_retval(
 def _short(message: str) -> str:
     missing = re.search(r"not emulated: \S+", message)
     return missing[0] if missing else message.splitlines()[0].partition(" [")[0][:160]
-
-
-def _is_direct(made: Map) -> bool:
-    return made.spec.map_type == "array" and made.spec.max_entries == 1
 
 
 def _no_variable(btf_id: int) -> int:

@@ -3,21 +3,30 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import sys
+
+from bpfvm.errors import SyscallError
 
 _LINUX_MAP_NORESERVE = 0x4000
 """include/uapi/asm-generic/mman-common.h; Python's mmap module names it from 3.13 on"""
 
 
 def reserve(size: int) -> mmap.mmap:
-    """An anonymous private mapping of ``size`` bytes, all zero; pages are committed when first written."""
-    if sys.platform == "win32":
-        return mmap.mmap(-1, size)
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    if sys.platform == "linux":
-        flags |= _LINUX_MAP_NORESERVE
-    return mmap.mmap(-1, size, flags=flags)
+    """An anonymous private mapping of ``size`` bytes, all zero; pages are committed when first written.
+
+    Raises SyscallError(ENOMEM) when the host has no such range.
+    """
+    try:
+        if sys.platform == "win32":
+            return mmap.mmap(-1, size)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        if sys.platform == "linux":
+            flags |= _LINUX_MAP_NORESERVE
+        return mmap.mmap(-1, size, flags=flags)
+    except OSError as error:
+        raise SyscallError(errno.ENOMEM, f"the host gives no range of {size} bytes") from error
 
 
 def zero(mapping: mmap.mmap, start: int, size: int) -> None:

@@ -85,6 +85,15 @@ class Memory:
             zero(self._bytes, block.start, block.room)
         return self.BASE + block.start
 
+    def alloc_sparse(self, size: int, *, what: str = "") -> int:
+        """As alloc, for a large range of which little will be used: it is page-aligned, no checker looks at it, and its
+        bytes are zero unless the memory was used before. Raises SyscallError(ENOMEM)."""
+        found = self._alloc.alloc(size, PAGE, what)
+        if found is None:
+            raise SyscallError(ENOMEM, f"no {size} bytes of addresses left of {self.size} (for {what or 'an object'})")
+        self._end = self._alloc.brk
+        return self.BASE + found[0].start
+
     def _grown(self) -> None:
         if self.shadow is not None:
             self.shadow.poison(self._end, self._alloc.brk - self._end, SLAB_REDZONE)

@@ -34,13 +34,15 @@ TEST_DATA = bytes(64)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to run, on what. ``args`` are wrapped to 64 bits; ``ctx`` and ``data`` are bytes."""
+    """What to run, on what. ``args`` are wrapped to 64 bits; ``ctx`` and ``data`` are bytes; ``elapse``: ns that pass
+    after the last run, None: not even work that waits runs."""
 
     prog: str
     args: tuple[int, ...] = ()
     ctx: bytes | None = None
     data: bytes | None = None
     repeat: int = 1
+    elapse: int | None = None
     trace: bool = False
 
 
@@ -117,10 +119,14 @@ def _named(spec: ObjectSpec, name: str) -> ProgramSpec:
 
 
 def _narrowed(spec: ObjectSpec, prog: ProgramSpec) -> ObjectSpec:
-    """The object without the program's neighbours, whose needs then don't matter; struct_ops programs keep theirs."""
+    """The object without the program's neighbours, whose needs then don't matter, but with those that program arrays
+    name; struct_ops programs keep theirs."""
     if prog.prog_type == "struct_ops":
         return spec
-    return replace(spec, programs={prog.name: replace(prog, autoload=True)}, struct_ops={})
+    arrays = (each for each in spec.maps.values() if each.map_type == "prog_array")
+    named = {name for each in arrays for name in each.slots.values()}
+    kept = {name: each for name, each in spec.programs.items() if name in named and each.autoload}
+    return replace(spec, programs=kept | {prog.name: replace(prog, autoload=True)}, struct_ops={})
 
 
 def _check(request: Request, prog_type: str) -> None:
@@ -176,6 +182,8 @@ def _run(session: Session, loaded: LoadedObject, request: Request, context: _Blo
     try:
         for _ in range(request.repeat):
             result.returned.append(session.run(loaded, request.prog, context.addr))
+        if request.elapse is not None:
+            session.runtime.elapse(request.elapse)
     finally:
         session.interpreter.on_insn = None
     result.printed = session.trace[printed:]

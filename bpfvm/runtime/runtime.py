@@ -22,7 +22,7 @@ from bpfvm.runtime.clock import Clock
 from bpfvm.runtime.helpers import HELPER_TABLE, Args
 from bpfvm.runtime.kfuncs import KFUNCS, Kfunc
 from bpfvm.runtime.later import Later
-from bpfvm.runtime.maps import KINDS, Map, ProgArrayMap, RingbufMap
+from bpfvm.runtime.maps import KINDS, ArenaMap, Map, ProgArrayMap, RingbufMap
 from bpfvm.runtime.objects import Objects
 from bpfvm.runtime.prandom import Prandom
 from bpfvm.runtime.subsystem import Tasks
@@ -94,7 +94,7 @@ class Runtime:
             raise SyscallError(-code, f"map '{spec.name}' ({spec.map_type}) can't be created")
         made = kind(self, spec, self.new_map_id())
         self.add_map(made)
-        if spec.initial is not None:
+        if spec.initial is not None and not isinstance(made, ArenaMap):
             made.update(bytes(spec.key_size), spec.initial.ljust(spec.value_size, b"\0"))
         if spec.frozen:
             made.freeze()

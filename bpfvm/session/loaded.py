@@ -119,12 +119,6 @@ def _bytes(value: int | bytes, size: int) -> bytes:
     return value
 
 
-def value_address(made: Map) -> int:
-    """Where the one value of a data section's map is; 0 for maps that can't be addressed directly."""
-    is_direct = made.spec.map_type == "array" and made.spec.max_entries == 1
-    return made.lookup(bytes(4)) or 0 if is_direct else 0
-
-
 def maps_by_spec(specs: Mapping[str, MapSpec], made: Mapping[str, Map]) -> dict[int, Map]:
     """Maps by the identity of the spec they were made from, as Program.maps refers to them."""
     return {id(spec): made[key] for key, spec in specs.items()}

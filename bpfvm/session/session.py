@@ -20,8 +20,10 @@ from bpfvm.obj.log import poison_named
 from bpfvm.obj.model import ObjectSpec, VerifiedProgram
 from bpfvm.obj.open import open_object
 from bpfvm.runtime import Runtime
+from bpfvm.runtime.maps.arena import arena_of
 from bpfvm.runtime.test_run import convert_ctx_access
-from bpfvm.session.loaded import LoadedObject, maps_by_spec, value_address
+from bpfvm.session.loaded import LoadedObject, maps_by_spec
+from bpfvm.session.make_maps import create, fill_slots
 from bpfvm.session.settings import Value, apply_settings
 from bpfvm.session.subsystems import find_subsystem
 from bpfvm.struct_ops.attach import BpfMap
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 CHECKERS = ("off", "list", "kasan")
 REPORTS = ("raise", "record")
+MEMORY = 256 << 20
+ARENA_ROOM = 9 << 30
+"""addresses for two arenas; the host gives pages when they are touched"""
 
 
 class Session:
@@ -42,7 +47,8 @@ class Session:
     ``kernel``: verifier profile ("6.12", "6.18", "6.18+mm-trust"); ``thp``: BPF-THP revision ("v11", "v12", "fixed");
     ``engine``: "auto" (the portable fast one), "interp", "fast" or "jit"; ``checker``: "off", "list" or "kasan"; the
     same ``seed`` gives the same run, byte for byte. ``reports``: a report of the memory checker is raised, or recorded
-    for ``take_reports`` while the kernel goes on, as a real one would. More keyword arguments go to the subsystem
+    for ``take_reports`` while the kernel goes on, as a real one would; ``arenas``: there is room for objects with an
+    arena, which need 4 GiB of addresses each. More keyword arguments go to the subsystem
     (sysfs, memory_mb, patches …). Raises UsageError.
     """
 
@@ -54,6 +60,7 @@ class Session:
         checker: str = "kasan",
         seed: int = 0,
         reports: str = "raise",
+        arenas: bool = False,
         **options: Any,
     ) -> None:
         import verifier
@@ -66,7 +73,7 @@ class Session:
         patches = tuple(options.get("patches", ()))
         self.btf: Btf = subsystem.kernel_btf(patch04=4 in patches)
         self.profile = verifier.profile(kernel)
-        self.memory = Memory(checker=checker)
+        self.memory = Memory(MEMORY + (ARENA_ROOM if arenas else 0), checker)
         self.sink = Sink()
         self.runtime = Runtime(self.memory, self.btf, seed=seed, sink=self.sink)
         self.kernel = Kernel(self.memory, self.btf, self.runtime, self.sink, checker)
@@ -163,17 +170,20 @@ class Session:
         plan = plan_struct_ops(opened, self.kernel)
         loaded = LoadedObject(self, opened, log=plan.log)
         for key, map_spec in opened.maps.items():
-            loaded.maps[key] = self.runtime.create_map(map_spec)
+            loaded.maps[key] = create(self.runtime, map_spec)
         for name, map_plan in plan.maps.items():
             instance = BpfMap(map_plan, self.syscalls)
             instance.create()
             loaded.struct_ops[name] = instance
-        self._load_programs(loaded, plan, log_level)
+        prog_ids = self._load_programs(loaded, plan, log_level)
+        fill_slots(loaded.maps, prog_ids)
         for instance in loaded.struct_ops.values():
             instance.set_programs(loaded.prog_fds)
         return loaded
 
-    def _load_programs(self, loaded: LoadedObject, plan: LoadPlan, log_level: int) -> None:
+    def _load_programs(self, loaded: LoadedObject, plan: LoadPlan, log_level: int) -> dict[str, int]:
+        """Their ids by name."""
+        ids: dict[str, int] = {}
         for name, prog in loaded.spec.programs.items():
             wanted = name in plan.autoload if prog.prog_type == "struct_ops" else prog.autoload
             if not wanted:
@@ -194,13 +204,22 @@ class Session:
                 image=image,
             )
             loaded.prog_fds[name] = self.kernel.fds.install(handle)
+            ids[name] = handle.id
+            self.runtime.programs[handle.id] = image
+        return ids
 
     def _place(self, loaded: LoadedObject, verified: VerifiedProgram) -> Image:
         """Resolve map, variable and function references to addresses."""
         made = maps_by_spec(loaded.spec.maps, loaded.maps)
         used = [made[id(spec)] for spec in verified.program.maps]
         verified = convert_ctx_access(verified)
-        return link_image(verified, [each.addr for each in used], [value_address(each) for each in used], self._ksym)
+        return link_image(
+            verified,
+            [each.addr for each in used],
+            [each.direct_value() for each in used],
+            self._ksym,
+            arena=arena_of(used),
+        )
 
     def _ksym(self, btf_id: int) -> int:
         name = self.btf.name_of(btf_id)

@@ -207,6 +207,18 @@ def test_updates_that_can_t_be_are_refused_alike(kind: str, flag: int) -> None:
         theirs.close()
 
 
+@pytest.mark.parametrize("pages", [0, 1, 5, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+@pytest.mark.parametrize("start", [0, 1, 1 << 32, (1 << 32) - 4096, 1 << 44, (1 << 44) + 8192])
+@pytest.mark.parametrize("flags", [1 << 10, 0, 1 << 17 | 1 << 10, 1 << 18 | 1 << 10, 1 << 9 | 1 << 10])
+def test_arenas_are_refused_alike(pages: int, start: int, flags: int) -> None:
+    fd, error = create("arena", 0, 0, pages, flags, extra=start)
+    if fd >= 0:
+        os.close(fd)
+    runtime = Runtime(Memory(9 << 30), None)
+    spec = MapSpec("a", "arena", 0, 0, pages, flags, start)
+    assert _ours(lambda: runtime.delete_map(runtime.create_map(spec).id))[0] == error
+
+
 CREATE_KINDS = (*EMPTY, "lpm_trie", "array_of_maps", "hash_of_maps", "bloom_filter")
 CREATE_FLAGS = (0, 0, 0, 1, 1, 2, 4, 8, 0x10, 0x18, 0x20, 0x40, 0x80, 0x100, 0x180, 0x400, 0x800, 0x1000, 0x8000_0000)
 

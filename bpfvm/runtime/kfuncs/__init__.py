@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from bpfvm.runtime.kfuncs import cpumask, dynptrs, iterators, objects, sections, strings, tasks, work
+from bpfvm.runtime.kfuncs import arenas, cpumask, dynptrs, iterators, objects, sections, strings, tasks, work
 from bpfvm.runtime.kfuncs.table import KFUNCS, Kfunc, kfunc
 
 __all__ = [
     "KFUNCS",
     "Kfunc",
+    "arenas",
     "cpumask",
     "dynptrs",
     "iterators",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bpfvm.runtime.maps.arena import ArenaMap
 from bpfvm.runtime.maps.array import ArrayMap
 from bpfvm.runtime.maps.base import Map
 from bpfvm.runtime.maps.bloom_filter import BloomFilterMap
@@ -56,11 +57,13 @@ KINDS: Final[dict[str, type[Map]]] = {
         CgrpStorageMap,
         CgroupStorageMap,
         PercpuCgroupStorageMap,
+        ArenaMap,
         *UNEMULATED,
     )
 }
 __all__ = [
     "KINDS",
+    "ArenaMap",
     "ArrayMap",
     "ArrayOfMapsMap",
     "BloomFilterMap",

@@ -95,6 +95,9 @@ class ArrayMap(Map):
             self.memory.store(self._key_addr, 4, index)
             yield self._key_addr, self.values + index * self.stride
 
+    def direct_value(self) -> int:
+        return self.values if self.max_entries == 1 else 0
+
     def element_around(self, place: int) -> tuple[int, int]:
         index = (place - self.values) // self.stride
         self.memory.store(self._key_addr, 4, index)

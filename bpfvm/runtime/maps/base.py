@@ -144,6 +144,10 @@ class Map:
         meanwhile."""
         raise SyscallError(errno.EINVAL, f"{self!r} has no elements to go through")
 
+    def direct_value(self) -> int:
+        """What a program's reference to the map's value becomes (map_direct_value_addr); 0 without one."""
+        return 0
+
     def element_around(self, place: int) -> tuple[int, int]:
         """(key address, value address) of the element in whose value ``place`` lies."""
         raise UsageError(f"{self!r} has no elements to look for")

@@ -17,7 +17,6 @@ from bpfvm.obj.link import link_program
 from bpfvm.obj.model import MapSpec, VerifiedProgram
 from bpfvm.obj.open import open_object
 from bpfvm.session import Session
-from bpfvm.session.loaded import value_address
 from tests.conformance.kernel.corpus import KERNEL_BTF, Corpus
 from verifier import VerifierEnv, verify
 
@@ -93,7 +92,7 @@ def _compare(case: Case, specs: tuple[MapSpec, ...], accepted: VerifiedProgram) 
     with Session(checker="off") as session:
         task = session.thp.spawn("test_progs")
         maps = [session.runtime.create_map(each) for each in specs]
-        values = [value_address(each) for each in maps]
+        values = [each.direct_value() for each in maps]
         image = link_image(accepted, [each.addr for each in maps], values, int)
         data, size = next(
             (at, spec.value_size) for at, spec in zip(values, specs, strict=True) if spec.section == ".bss"
