@@ -83,8 +83,8 @@ class Machine:
         return self.kernel.runtime.clock.ns
 
     def advance(self, nanoseconds: int) -> None:
-        """Let time pass; pressure averages follow."""
-        self.kernel.runtime.clock.advance(nanoseconds)
+        """Let time pass: programs' timers run, pressure averages follow."""
+        self.kernel.runtime.elapse(nanoseconds)
         for group in self.cgroups.root.subtree():
             group.psi_group.update()
 

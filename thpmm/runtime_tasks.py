@@ -78,6 +78,38 @@ class RuntimeTasks:
         group = task.cgroup if task is not None and task.cgroup is not None else self.machine.cgroups.root
         return group.kernfs.id
 
+    # --- walks ------------------------------------------------------------------------------------------------------
+    def processes(self) -> list[int]:
+        """for_each_process()."""
+        return [task.addr for task in self.machine.tasks.values() if task.pid and task.is_leader]
+
+    def threads(self, task: int) -> list[int]:
+        """for_each_thread()."""
+        found = self.machine.tasks.get(task)
+        return [each.addr for each in found.group.threads] if found is not None else []
+
+    def vmas(self, task: int) -> list[tuple[int, int]] | None:
+        """Areas of task->mm; None for kernel threads."""
+        found = self.machine.tasks.get(task)
+        if found is None or found.mm is None:
+            return None
+        return [(vma.vm_end, vma.addr) for vma in found.mm.vmas]
+
+    def cgroup_parent(self, cgroup: int) -> int:
+        """cgroup_parent()."""
+        group = self.machine.cgroups.by_addr(cgroup)
+        return group.parent.addr if group is not None and group.parent is not None else 0
+
+    def cgroup_children(self, cgroup: int) -> list[int]:
+        """Groups in cgrp->self.children."""
+        group = self.machine.cgroups.by_addr(cgroup)
+        return [child.addr for child in group.children.values()] if group is not None else []
+
+    def cgroup_tasks(self, cgroup: int) -> list[int]:
+        """Tasks of the group's css_set."""
+        group = self.machine.cgroups.by_addr(cgroup)
+        return [task.addr for task in group.tasks] if group is not None else []
+
     def _get(self, addr: int) -> int:
         self.refs[addr] = self.refs.get(addr, 0) + 1
         return addr

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
@@ -62,6 +62,7 @@ class Runtime:
         self.ringbufs: dict[int, RingbufMap] = {}
         self.programs: dict[int, Image] = {}
         self.packets: dict[int, Packet] = {}
+        self.iterators: dict[int, Iterator[int]] = {}
         self.objects = Objects(self)
         self.later = Later()
         self.kfuncs: dict[str, Kfunc] = dict(KFUNCS)

@@ -4,6 +4,7 @@ none."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -52,4 +53,29 @@ class Tasks(Protocol):
 
     def cgroup_of(self, task: int) -> int:
         """The cgroup the task is in."""
+        ...
+
+    # --- walks ------------------------------------------------------------------------------------------------------
+    def processes(self) -> Sequence[int]:
+        """First threads of all processes, oldest first."""
+        ...
+
+    def threads(self, task: int) -> Sequence[int]:
+        """All threads of the task's process, its first one first."""
+        ...
+
+    def vmas(self, task: int) -> Sequence[tuple[int, int]] | None:
+        """(end address, vm_area_struct) of all areas of the task's address space, ascending; None without one."""
+        ...
+
+    def cgroup_parent(self, cgroup: int) -> int:
+        """The cgroup above; 0 for the root."""
+        ...
+
+    def cgroup_children(self, cgroup: int) -> Sequence[int]:
+        """The cgroups right below, oldest first."""
+        ...
+
+    def cgroup_tasks(self, cgroup: int) -> Sequence[int]:
+        """Tasks that are in the cgroup itself."""
         ...

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 
 from bpfvm.engine.services import CallFrame
 from bpfvm.engine.throw import Thrown
+from bpfvm.engine.trap import Unsupported
 from bpfvm.runtime.helpers.table import Args
 from bpfvm.runtime.kfuncs.table import kfunc
 from bpfvm.runtime.maps import HashMap
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
+
+EDEADLK = 35
+IRQ_ON = 0x200
+"""the interrupt flag of x86-64's rflags"""
 
 
 @kfunc
@@ -50,7 +55,10 @@ def rdonly_cast(rt: Runtime, args: Args, frame: CallFrame) -> int:
 
 @kfunc
 def cast_to_kern_ctx(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(context) → the context, which the verifier now takes for the kernel's type."""
+    """(context) → the context, which the verifier now takes for the kernel's type. Raises Unsupported for a packet's,
+    which is not the kernel's here."""
+    if args[0] in rt.packets:
+        raise Unsupported("not emulated: bpf_cast_to_kern_ctx of a packet's context")
     return args[0]
 
 
@@ -65,3 +73,48 @@ def map_sum_elem_count(rt: Runtime, args: Args, frame: CallFrame) -> int:
 def throw(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(cookie): end the program. Raises Thrown."""
     raise Thrown(args[0])
+
+
+# --- locks that notice deadlocks ------------------------------------------------------------------------------------
+@kfunc
+def res_spin_lock(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(lock) → 0, or -EDEADLK when it is held, as it would never be released."""
+    if rt.memory.load(args[0], 4):
+        return -EDEADLK
+    rt.memory.store(args[0], 4, 1)
+    return 0
+
+
+@kfunc
+def res_spin_unlock(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(lock): release it."""
+    rt.memory.store(args[0], 4, 0)
+    return 0
+
+
+@kfunc
+def res_spin_lock_irqsave(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(lock, where to save) → as res_spin_lock; interrupts are off then."""
+    code = res_spin_lock(rt, args, frame)
+    if not code:
+        rt.memory.store(args[1], 8, IRQ_ON)
+    return code
+
+
+@kfunc
+def res_spin_unlock_irqrestore(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(lock, what was saved): release it."""
+    return res_spin_unlock(rt, args, frame)
+
+
+@kfunc
+def local_irq_save(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(where to save): nothing interrupts a program here."""
+    rt.memory.store(args[0], 8, IRQ_ON)
+    return 0
+
+
+@kfunc
+def local_irq_restore(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(what was saved)"""
+    return 0

@@ -54,6 +54,24 @@ class FewTasks:
     def cgroup_of(self, task: int) -> int:
         return 0x20
 
+    def processes(self) -> list[int]:
+        return [0x100, 0x200]
+
+    def threads(self, task: int) -> list[int]:
+        return [task, task + 1]
+
+    def vmas(self, task: int) -> list[tuple[int, int]] | None:
+        return [(0x2000, 0xA), (0x5000, 0xB), (0x9000, 0xC)] if task == 0x100 else None
+
+    def cgroup_parent(self, cgroup: int) -> int:
+        return {0x20: 0x10, 0x30: 0x10, 0x40: 0x30}.get(cgroup, 0)
+
+    def cgroup_children(self, cgroup: int) -> list[int]:
+        return {0x10: [0x20, 0x30], 0x30: [0x40]}.get(cgroup, [])
+
+    def cgroup_tasks(self, cgroup: int) -> list[int]:
+        return [0x100, 0x101] if cgroup == 0x20 else []
+
 
 def run(runtime: Runtime, name: str, *args: int) -> int:
     padded = tuple(each & (1 << 64) - 1 for each in (*args, 0, 0, 0, 0, 0))[:5]
@@ -136,3 +154,39 @@ def test_kfuncs_are_found_by_btf_id() -> None:
         runtime.kfunc(btf.find("task_struct"), (0, 0, 0, 0, 0), frame)
     with pytest.raises(Unsupported, match="without a subsystem that has tasks: bpf_task_from_pid"):
         run(runtime, "bpf_task_from_pid", 1)
+
+
+def walked(runtime: Runtime, kind: str, *args: int) -> list[int] | int:
+    """What an iterator visits, or the errno of its start; then it must be empty."""
+    it = runtime.memory.alloc(64)
+    code = run(runtime, f"bpf_iter_{kind}_new", it, *args)
+    found: list[int] = []
+    while each := run(runtime, f"bpf_iter_{kind}_next", it):
+        found.append(each)
+    run(runtime, f"bpf_iter_{kind}_destroy", it)
+    assert not runtime.iterators and not (code and found)
+    return code or found
+
+
+def test_walks(runtime: Runtime) -> None:
+    assert walked(runtime, "task", 0, 0) == [0x100, 0x200]
+    assert walked(runtime, "task", 0, 1) == [0x100, 0x101, 0x200, 0x201]
+    assert walked(runtime, "task", 0x200, 2) == [0x200, 0x201]
+    assert walked(runtime, "task", 0, 2) == walked(runtime, "task", 0x100, 3) == -errno.EINVAL
+    assert walked(runtime, "task_vma", 0x100, 0x2000) == [0xB, 0xC]
+    assert walked(runtime, "task_vma", 0x200, 0) == -errno.ENOENT
+    assert walked(runtime, "css", 0x10, 2) == [0x10, 0x20, 0x30, 0x40]
+    assert walked(runtime, "css", 0x10, 3) == [0x20, 0x40, 0x30, 0x10]
+    assert walked(runtime, "css", 0x40, 4) == [0x40, 0x30, 0x10]
+    assert walked(runtime, "css", 0x40, 1) == -errno.EINVAL
+    assert walked(runtime, "css_task", 0x20, 0) == [0x100, 0x101]
+    assert walked(runtime, "css_task", 0x20, 1) == [0x100]
+    assert walked(runtime, "css_task", 0x20, 2) == -errno.EINVAL
+
+
+def test_locks_that_notice_deadlocks(runtime: Runtime) -> None:
+    lock, saved = put(runtime, bytes(8)), put(runtime, bytes(8))
+    assert run(runtime, "bpf_res_spin_lock", lock) == 0
+    assert run(runtime, "bpf_res_spin_lock", lock) == run(runtime, "bpf_res_spin_lock_irqsave", lock, saved) == -35
+    run(runtime, "bpf_res_spin_unlock", lock)
+    assert run(runtime, "bpf_res_spin_lock_irqsave", lock, saved) == 0
