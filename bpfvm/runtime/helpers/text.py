@@ -7,8 +7,10 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
-from bpfvm.isa.word import u32
-from bpfvm.runtime.bprintf import BUFFER, format_text
+from bpfvm.isa.word import s32, u32
+from bpfvm.runtime.bprintf import BUFFER, format_text, hashed
+from bpfvm.runtime.btf_show import F_COMPACT, F_NONAME, F_PTR_RAW, F_ZERO, Show
+from bpfvm.runtime.helpers.probe import read_kernel
 from bpfvm.runtime.helpers.table import Args, helper
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ MAX_VARARGS: Final = 12
 MAX_FORMAT: Final = 1 << 16
 BASE_MASK: Final = 0x1F
 MAX_DIGITS: Final = 63
+BTF_PTR_SIZE: Final = 16
+"""sizeof(struct btf_ptr): pointer, u32 type id, u32 flags"""
+SHOW_FLAGS: Final = F_COMPACT | F_NONAME | F_PTR_RAW | F_ZERO
 _SPACE: Final = b" \t\n\v\f\r\xa0"
 """what lib/ctype.c calls a space"""
 
@@ -143,3 +148,24 @@ def strtoul(rt: Runtime, args: Args, frame: CallFrame) -> int:
         return -errno.EINVAL
     rt.memory.store(args[3], 8, value)
     return used
+
+
+@helper("snprintf_btf")
+def snprintf_btf(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(buffer, its size, struct btf_ptr, its size, flags) → length of the whole text, or an errno."""
+    to, size, btf_ptr, ptr_size, flags = args[0], u32(args[1]), args[2], u32(args[3]), args[4]
+    if flags & ~SHOW_FLAGS or ptr_size != BTF_PTR_SIZE:
+        return -errno.EINVAL
+    addr, type_id = rt.memory.load(btf_ptr, 8), s32(rt.memory.load(btf_ptr + 8, 4))
+    if type_id <= 0:
+        return -errno.EINVAL
+    if rt.btf is None or type_id >= len(rt.btf):
+        return -errno.ENOENT
+    found = read_kernel(rt, addr, rt.btf.size_of(type_id))
+    if isinstance(found, int):
+        return found
+    show = Show(rt.btf, found, flags, lambda pointer: hashed(rt, pointer))
+    show.show(type_id)
+    if size:
+        rt.memory.write(to, bytes(show.text[: size - 1]) + b"\0")
+    return len(show.text)

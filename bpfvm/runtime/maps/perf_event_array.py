@@ -68,6 +68,10 @@ class PerfEventArrayMap(Map):
             return -errno.E2BIG
         return 0 if self._open.pop(index, None) is not None else -errno.ENOENT
 
+    def is_open(self, index: int) -> bool:
+        """Does the slot hold an event?"""
+        return index in self._open
+
     # --- user space's side ------------------------------------------------------------------------------------------
     def open(self, index: int) -> None:
         """Put a perf event of CPU ``index`` into its slot. Raises SyscallError(E2BIG)."""
