@@ -557,4 +557,6 @@ __bpf_kfunc long bpf_task_under_cgroup(struct task_struct *task, struct cgroup *
 __bpf_kfunc void bpf_rcu_read_lock(void) FUNC_BODY
 __bpf_kfunc void bpf_rcu_read_unlock(void) FUNC_BODY
 
+#include "kfuncs.h"
+
 #endif
