@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
+from bpfvm.btf.builder import Builder
 from bpfvm.btf.refs import references, renumbered
-from bpfvm.btf.write import Builder
 from bpfvm.elf import read_elf
 from tests.conformance.kernel.corpus import CLANG, Corpus, CorpusError
 from verifier.profile import KernelProfile
