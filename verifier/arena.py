@@ -15,7 +15,7 @@ from bpfvm.obj.model import MapSpec
 from verifier.env import Env
 from verifier.reg import RegState, pointer, unknown
 from verifier.reg_type import PTR_TO_ARENA
-from verifier.rejection import EBUSY, EINVAL, EOPNOTSUPP, ERANGE
+from verifier.rejection import EBUSY, EINVAL, EOPNOTSUPP, EPERM, ERANGE
 
 PAGE_SIZE: Final = 4096
 TO_KERNEL: Final = 1
@@ -28,6 +28,8 @@ def note_arena(env: Env, map_: MapSpec) -> None:
     """The program uses this arena, and no other. That user space has mapped it, the loader sees to."""
     if env.arena is not None:
         env.reject(EBUSY, "Only one arena per program")
+    if not env.allow_ptr_leaks or not env.bpf_capable:
+        env.reject(EPERM, "CAP_BPF and CAP_PERFMON are required to use arena")
     env.arena = map_
 
 
