@@ -200,7 +200,7 @@ def adjust_pointer(env: Env, insn: Insn, op: Op, ptr: RegState, off: RegState, *
             env.reject(EACCES, f"R{d} bitwise operator {what} on pointer prohibited")
         env.reject(EACCES, f"R{d} pointer arithmetic with {what} operator prohibited")
     _sane_offset(env, result, type_)
-    if result.num is not ptr.num:
+    if result.num is not ptr.num or env.state.speculative:
         result = result.with_(num=cnum.resync(result.num))
     if not env.bypass_spec:
         after_move(env, insn, result, move)

@@ -228,7 +228,8 @@ def _result(env: Env, proto: HelperProto, meta: CallMeta, first: RegState) -> No
         if not flags & PTR_MAYBE_NULL and may_hold_lock(reg):
             reg = reg.with_(id=env.new_id())
     elif ret.name == "PTR_TO_MEM":
-        reg = pointer(PTR_TO_MEM | flags, ptr=Pointee(mem_size=meta.mem_size, dynptr_id=meta.dynptr_id))
+        size = meta.mem_size & U32_MAX  # a register remembers that many bits of it
+        reg = pointer(PTR_TO_MEM | flags, ptr=Pointee(mem_size=size, dynptr_id=meta.dynptr_id))
     elif meta.kptr is not None:
         reg = xchg_result(env, meta.kptr)
         reg = reg.with_(type=reg.type | flags)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from bpfvm.isa.word import U32_MAX
 from verifier.callbacks import push_callback
 from verifier.dynptrs import (
     FLAG_OF_KIND,
@@ -147,4 +148,4 @@ def slice_result(env: Env, call: KfuncCall) -> RegState:
         type_ |= MEM_RDONLY
     elif not may_access_packet(env, write=True):
         env.reject(EINVAL, "the prog does not allow writes to packet data")
-    return pointer(type_, ptr=Pointee(mem_size=call.constant, dynptr_id=call.dynptr_id))
+    return pointer(type_, ptr=Pointee(mem_size=call.constant & U32_MAX, dynptr_id=call.dynptr_id))

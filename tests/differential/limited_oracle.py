@@ -11,7 +11,7 @@ import pickle
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -104,7 +104,7 @@ def unusable(*caps: str) -> str:
     return "" if answer.ok else f"the kernel doesn't load programs with {shown}: {os.strerror(answer.errno)}"
 
 
-def keep_only(caps: list[str]) -> None:
+def keep_only(caps: Sequence[str]) -> None:
     """Give up every capability but these, for good. Raises OSError."""
     mask = sum(1 << NUMBERS[name] for name in caps)
     low, high = mask & 0xFFFFFFFF, mask >> 32
@@ -112,6 +112,14 @@ def keep_only(caps: list[str]) -> None:
     sets = ctypes.create_string_buffer(struct.pack("<IIIIII", low, low, 0, high, high, 0), 24)
     if ctypes.CDLL(None, use_errno=True).capset(header, sets):
         raise OSError(ctypes.get_errno(), "capset")
+
+
+def become(caps: Sequence[str]) -> None:
+    """This process has only these capabilities from now on, and our verifier knows. Raises OSError."""
+    if not verifier_oracle.unusable():
+        verifier_oracle.environment()  # needs more of the kernel than is left later
+    keep_only(caps)
+    verifier_oracle.limit(parse_caps(",".join(caps)))
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -132,8 +140,5 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    if not verifier_oracle.unusable():
-        verifier_oracle.environment()  # needs more of the kernel than is left later
-    keep_only(sys.argv[1:])
-    verifier_oracle.limit(parse_caps(",".join(sys.argv[1:])))
+    become(sys.argv[1:])
     serve(sys.stdin.buffer, sys.stdout.buffer)

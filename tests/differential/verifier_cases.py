@@ -160,6 +160,16 @@ PLAIN: Final = (
         "*(u64 *)(r0 +0) = 1 / r1 = r0 / r2 = 0 / call bpf_ringbuf_submit / o: / r0 = 0 / exit",
         maps=(RINGBUF,),
     ),
+    *(
+        Case(
+            f"ringbuf of {size}",
+            f"r1 = map[id:0] / r2 = {size} ll / r3 = 0 / call bpf_ringbuf_reserve / if r0 == 0 goto l"
+            " / *(u64 *)(r0 +8) = 0 / r1 = r0 / r2 = 0 / call bpf_ringbuf_submit / l: / r0 = 0 / exit",
+            "socket_filter",
+            (RINGBUF,),
+        )
+        for size in ("0x100000008", "0xffffffffffffffff")
+    ),
     Case(
         "ringbuf leak",
         "r1 = map[id:0] / r2 = 8 / r3 = 0 / call bpf_ringbuf_reserve / if r0 == 0 goto o / "

@@ -16,11 +16,18 @@ import time
 from concurrent.futures import Future, ProcessPoolExecutor
 
 from tests.conformance.kernel.progress import Progress
+from tests.differential import limited_oracle
 from tests.differential.verifier_oracle import unusable
 from tests.fuzz.verifier.report import Batch, Tally, batch, show
 
 BATCH = 100
 UNSOUND = ("unsafe", "trap", "state", "result", "crash")
+
+
+def _start(caps: tuple[str, ...]) -> None:
+    """In a worker, before its first program."""
+    if caps:
+        limited_oracle.become(caps)
 
 
 def main() -> int:
@@ -36,8 +43,10 @@ def main() -> int:
     parser.add_argument(
         "--minimise", type=int, default=2, metavar="N", help="examples of each difference to make small"
     )
+    parser.add_argument("--caps", default="", help="load with these capabilities only: bpf,net_admin")
     options = parser.parse_args()
-    why_not = unusable()
+    caps = tuple(options.caps.split(",")) if options.caps else ()
+    why_not = unusable() or (limited_oracle.unusable(*caps) if caps else "")
     if why_not:
         print(f"nothing to compare with: {why_not}")
         return 77
@@ -47,7 +56,10 @@ def main() -> int:
     last = options.seed + options.count if stop is None else 1 << 62
     whole = len(seeds) if stop is None else int(options.minutes * 60)
     try:
-        with ProcessPoolExecutor(options.jobs) as pool, Progress("fuzzing", whole) as shown:
+        with (
+            ProcessPoolExecutor(options.jobs, initializer=_start, initargs=(caps,)) as pool,
+            Progress("fuzzing", whole) as shown,
+        ):
             pending: list[Future[Batch]] = []
             for first in seeds:
                 if stop is not None and time.monotonic() > stop:
