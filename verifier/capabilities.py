@@ -7,7 +7,7 @@ kernel/bpf/syscall.c bpf_prog_load, map_create, is_net_admin_prog_type, is_perfm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bpfvm.errors import UsageError
@@ -65,6 +65,8 @@ lru_hash lru_percpu_hash struct_ops cpumap arena
 """
 BPF_MAPS: Final = frozenset(_BPF_MAPS_TEXT.split())
 NET_ADMIN_MAPS: Final = frozenset(("sockmap", "sockhash", "devmap", "devmap_hash", "xskmap"))
+BPF_F_ZERO_SEED: Final = 1 << 6
+"""map_flags of hash tables without a random seed: for CAP_SYS_ADMIN (kernel/bpf/hashtab.c htab_map_alloc_check)."""
 
 
 def parse_caps(text: str) -> Capabilities:
@@ -89,8 +91,10 @@ def missing_for_type(caps: Capabilities, prog_type: str) -> str:
     return "CAP_PERFMON" if prog_type in PERFMON_TYPES and not caps.perfmon else ""
 
 
-def missing_for_map(caps: Capabilities, map_type: str) -> str:
+def missing_for_map(caps: Capabilities, map_type: str, map_flags: int = 0) -> str:
     """The capability that creating a map of this type lacks; "" if none."""
+    if map_flags & BPF_F_ZERO_SEED and caps != replace(ALL_CAPS, mitigations=caps.mitigations):
+        return "CAP_SYS_ADMIN"
     if map_type in BPF_MAPS and not caps.bpf:
         return "CAP_BPF"
     return "CAP_NET_ADMIN" if map_type in NET_ADMIN_MAPS and not caps.net_admin else ""

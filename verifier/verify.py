@@ -111,7 +111,7 @@ def may_ask(program: Program, caps: Capabilities) -> Rejection | None:
     """Whoever has these capabilities may make the program's maps, and load a program of its size and type
     (map_create, bpf_prog_load). The kernel writes no log here; the words are ours."""
     for map_ in program.maps:
-        missing = missing_for_map(caps, map_.map_type)
+        missing = missing_for_map(caps, map_.map_type, map_.map_flags)
         if missing:
             return Rejection(f"a map of type {map_.map_type} needs {missing}", EPERM)
     if not caps.bpf and len(program.insns) > BPF_MAXINSNS:

@@ -14,6 +14,7 @@ from bpfvm.isa.insn import Insn
 from bpfvm.obj.model import MapSpec, Program
 from tests.struct_ops.btf_builder import BtfBuilder  # the smallest kernel BTF there is
 from verifier import ALL_CAPS, NO_CAPS, PROFILES, Capabilities, Rejection, VerifierEnv, check, parse_caps
+from verifier.capabilities import BPF_F_ZERO_SEED, missing_for_map
 from verifier.env import Env
 
 BPF_ONLY = Capabilities(perfmon=False)
@@ -98,6 +99,11 @@ def test_maps() -> None:
     assert message(text, NO_CAPS) == ""
     assert message(text, NO_CAPS, map_type="lru_hash") == "a map of type lru_hash needs CAP_BPF"
     assert message(text, parse_caps("bpf"), map_type="sockmap") == "a map of type sockmap needs CAP_NET_ADMIN"
+
+
+def test_a_hash_table_without_a_random_seed_is_for_root() -> None:
+    assert missing_for_map(BPF_ONLY, "hash", BPF_F_ZERO_SEED) == "CAP_SYS_ADMIN"
+    assert missing_for_map(replace(ALL_CAPS, mitigations=False), "hash", BPF_F_ZERO_SEED) == ""
 
 
 def test_size() -> None:
