@@ -10,7 +10,7 @@ from typing import Final
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import Op
 from bpfvm.isa.word import S32_MAX, S32_MIN, S64_MAX, S64_MIN, U64_MAX, s64
-from verifier import cnum, scalar_alu, tnum
+from verifier import cnum, old_alu, scalar_alu, tnum
 from verifier.arena import arena_arithmetic
 from verifier.backtrack import mark_chain_precision
 from verifier.cnum import Bounds
@@ -109,6 +109,8 @@ def _computed(env: Env, name: str, width: int, dst: RegState, src: RegState) -> 
     """The scalar `dst op src`. The next path through the instruction mostly brings the same numbers, so what was made
     of the last ones is kept."""
     a, b = dst.num, src.num
+    if env.profile.old_arithmetic:
+        return old_alu.computed(name, width, dst, src, env.report)
     if scalar_alu.forgets(name, width, b):
         return unknown()
     memo = env.results[env.insn_idx]

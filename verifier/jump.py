@@ -152,7 +152,7 @@ def check_jump(env: Env, insn: Insn, op: Op) -> int:
 
 def _learn(env: Env, insn: Insn, op: Op, by_reg: bool, linked: Linked, other: VerifierState) -> None:
     """Bounds of the operands, and of what is linked to them, on both ways."""
-    regs = env.frame.regs
+    regs, old = env.frame.regs, env.profile.old_arithmetic
     dst = regs[insn.dst]
     src = regs[insn.src] if by_reg else const(insn.imm)
     same = by_reg and insn.src == insn.dst
@@ -167,11 +167,11 @@ def _learn(env: Env, insn: Insn, op: Op, by_reg: bool, linked: Linked, other: Ve
     if by_reg:
         regs[insn.src], other_regs[insn.src] = src_f, src_t
         if src.id and linked:
-            sync_linked(env.state, src_f, linked)
-            sync_linked(other, src_t, linked)
+            sync_linked(env.state, src_f, linked, old)
+            sync_linked(other, src_t, linked, old)
     if dst.id and linked:
-        sync_linked(env.state, regs[insn.dst], linked)
-        sync_linked(other, other_regs[insn.dst], linked)
+        sync_linked(env.state, regs[insn.dst], linked, old)
+        sync_linked(other, other_regs[insn.dst], linked, old)
 
 
 def _lesson(env: Env, op: Op, a: Bounds, b: Bounds) -> Lesson:

@@ -64,6 +64,7 @@ class KernelProfile:
     acquire_release: there are load_acquire and store_release (since 6.15);
     sleep_follows_calls: a call of a global function that may sleep is one that may sleep (since 6.15);
     precise_nulls: that a pointer argument is NULL is relied upon (6.12.y);
+    old_arithmetic: what is known of sums, differences and products is what 6.12 knows (see old_alu.py);
     unary_known: the negation or byte swap of a known number is known (since 6.17);
     read_marks: what is live is found by walking, and the log shows it (up to 6.16, see read_marks.py);
     old_texts: refusals that were worded otherwise up to 6.12, in the order of 6.12;
@@ -96,6 +97,7 @@ class KernelProfile:
     acquire_release: bool = True
     sleep_follows_calls: bool = True
     precise_nulls: bool = False
+    old_arithmetic: bool = False
     unary_known: bool = True
     read_marks: bool = False
     old_texts: bool = False
@@ -210,6 +212,7 @@ PROFILES: Final[dict[str, KernelProfile]] = {
         acquire_release=False,
         sleep_follows_calls=False,
         precise_nulls=True,
+        old_arithmetic=True,
         unary_known=False,
         read_marks=True,
         old_texts=True,

@@ -338,7 +338,11 @@ def number(op: str, width: int, a: Bounds, b: Bounds) -> Bounds:
     """`a op b`, normalised but not looked at for contradictions."""
     if not (a.var_off.mask or b.var_off.mask):
         return cnum.const((CONCRETE64 if width == 64 else CONCRETE32)[op](a.var_off.value, b.var_off.value))
-    num = ARITHMETIC[op](a, b, width)
+    return normal(ARITHMETIC[op](a, b, width), width)
+
+
+def normal(num: Bounds, width: int) -> Bounds:
+    """A result of an operation of this width, its parts brought together."""
     return cnum.resync(num) if width == 64 else cnum.zext32(num)
 
 

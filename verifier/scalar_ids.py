@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from verifier import cnum
+from verifier import cnum, old_alu
 from verifier.env import Env
 from verifier.reg import ADD_CONST, ADD_CONST32, RegState
 from verifier.reg_type import SCALAR_VALUE
@@ -65,8 +65,9 @@ def collect_linked(env: Env, id_: int, linked: Linked) -> None:
                     frame.stack[spi] = StackSlot(slot.types, clear_id(reg))
 
 
-def sync_linked(state: VerifierState, known: RegState, linked: Linked) -> None:
-    """Tell the linked scalars of `state` what is known of one of them."""
+def sync_linked(state: VerifierState, known: RegState, linked: Linked, old: bool = False) -> None:
+    """Tell the linked scalars of `state` what is known of one of them. old: with the arithmetic of 6.12, which leaves
+    the sum as it is."""
     for frameno, is_reg, number in linked:
         frame = state.frames[frameno]
         reg = frame.regs[number] if is_reg else frame.stack[number].reg
@@ -76,17 +77,19 @@ def sync_linked(state: VerifierState, known: RegState, linked: Linked) -> None:
             continue
         if (reg.id ^ known.id) & ADD_CONST == ADD_CONST:
             continue  # one constant was added in 32 bits, the other in 64
-        new = _taught(reg, known)
+        new = _taught(reg, known, old)
         if is_reg:
             frame.regs[number] = new
         else:
             frame.stack[number] = StackSlot(frame.stack[number].types, new)
 
 
-def _taught(reg: RegState, known: RegState) -> RegState:
+def _taught(reg: RegState, known: RegState, old: bool) -> RegState:
     if (not reg.id & ADD_CONST and not known.id & ADD_CONST) or reg.off == known.off:
         return known
     delta = cnum.const((reg.off if reg.id & ADD_CONST else 0) - (known.off if known.id & ADD_CONST else 0))
+    if old:
+        return known.with_(num=old_alu.add(known.num, delta, 64), id=reg.id, off=reg.off)
     num = add(known.num, delta, 64)
     narrow = reg.id & ADD_CONST32 or known.id & ADD_CONST32
     num = cnum.zext32(num) if narrow else cnum.resync(num)
