@@ -28,13 +28,13 @@ ADD_CONST: Final = ADD_CONST64 | ADD_CONST32
 in 32 bits (kernel BPF_ADD_CONST64, BPF_ADD_CONST32)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pointee:
     """The part of a register that depends on its type (a union in the kernel).
 
     map, map_uid: map key/value/pointer; btf, btf_id: kernel or program object; mem_size: bytes of PTR_TO_MEM; range:
     packet bytes proven readable; subprogno: PTR_TO_FUNC; dynptr_*, iter_*: special stack slots and
-    CONST_PTR_TO_DYNPTR.
+    CONST_PTR_TO_DYNPTR. Two maps that are declared alike are two maps: maps and BTFs are compared by identity.
     """
 
     map: MapSpec | None = None
@@ -50,6 +50,29 @@ class Pointee:
     iter_state: int = 0
     iter_depth: int = 0
     irq_class: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return (
+            isinstance(other, Pointee)
+            and self.map is other.map
+            and self.map_uid == other.map_uid
+            and self.btf is other.btf
+            and self.btf_id == other.btf_id
+            and self.mem_size == other.mem_size
+            and self.range == other.range
+            and self.subprogno == other.subprogno
+            and self.dynptr_type == other.dynptr_type
+            and self.dynptr_id == other.dynptr_id
+            and self.first_slot == other.first_slot
+            and self.iter_state == other.iter_state
+            and self.iter_depth == other.iter_depth
+            and self.irq_class == other.irq_class
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.map_uid, self.btf_id, self.mem_size, self.range, self.subprogno, self.dynptr_id))
 
 
 NO_POINTEE: Final = Pointee()

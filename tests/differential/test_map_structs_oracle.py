@@ -36,3 +36,17 @@ def test_struct_of_a_map(map_type: str, text: str) -> None:
     answer = both(assemble(text), "sched_cls", [MapSpec("oracle", map_type, *SIZES[map_type])])
     assert answer.same_verdict(), (answer.log, answer.rejection)
     assert answer.same_log()
+
+
+ALIKE = (
+    "r6 = *(u32 *)(r1 +0) / *(u32 *)(r10 -4) = 0 / r2 = r10 / r2 += -4 / r1 = map[id:0] / if r6 == 1 goto a / "
+    "r1 = map[id:1] / a: r7 = 0 / call bpf_map_lookup_elem / if r6 == 2 goto b / r7 = 1 / b: if r0 == 0 goto x / "
+    "r7 = *(u8 *)(r0 +0) / x: r0 = 0 / exit"
+)
+
+
+def test_two_maps_that_are_declared_alike_are_two_maps() -> None:
+    maps = [MapSpec("oracle", "hash", 4, 8, 1), MapSpec("oracle", "hash", 4, 8, 1)]
+    answer = both(assemble(ALIKE), "sched_cls", maps, every_state=True)
+    assert answer.same_verdict(), (answer.log, answer.rejection)
+    assert answer.same_log()
