@@ -9,7 +9,7 @@ COUNT  ?= 10000
 SEED   ?= 0
 MINUTES ?= 15
 
-.PHONY: help run test lint format progs conformance bench fuzz-engines fuzz-verifier fuzz-loader prove clean
+.PHONY: help run test lint format progs conformance bench fuzz-engines fuzz-verifier fuzz-loader prove build-native clean-native test-native bench-verifier wheel clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,5 +69,23 @@ prove: $(VENV)/.dev ## soundness of the verifier's numbers, exhaustively at 4 bi
 progs: $(VENV)/.dev ## build the shipped BPF objects and the emulated kernel's BTF again
 	$(BIN)/python -m bpf_progs.build
 
+build-native: $(VENV)/.dev ## compile the verifier's hot modules beside their sources (a C compiler and Python's headers)
+	$(BIN)/python hatch_build.py
+
+clean-native: $(VENV)/.dev ## remove what build-native made
+	$(BIN)/python hatch_build.py --clean
+
+test-native: $(VENV)/.dev ## the verifier's tests on compiled modules, in a temporary copy
+	@copy=$$(mktemp -d) && trap 'rm -rf $$copy' EXIT && \
+	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t $$copy && cd $$copy && \
+	$(CURDIR)/$(BIN)/python hatch_build.py && \
+	BPFVM_NATIVE=1 $(CURDIR)/$(BIN)/python -m pytest -n $(JOBS) tests/native tests/unit/verifier tests/property/verifier tests/differential
+
+bench-verifier: $(VENV)/.dev ## measure the verifier beside the running kernel's; writes build/bench-verifier.json
+	@$(BIN)/python -m bench.verifier
+
+wheel: $(VENV)/.dev ## a wheel in dist, with compiled modules where they can be compiled (not with BPFVM_NATIVE=0)
+	$(BIN)/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .
+
 clean: ## remove what was made
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist bpfvm/isa/*.so verifier/*.so bpfvm_native__mypyc*.so

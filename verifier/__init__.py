@@ -7,14 +7,21 @@ it does not know it refuses by name ("bpfvm verifier: … is not supported yet")
 
 from __future__ import annotations
 
+from typing import Final
+
+from verifier import walk
 from verifier.attach import StructOpsTypeInfo, StructOpsTypes
 from verifier.capabilities import ALL_CAPS, NO_CAPS, Capabilities, parse_caps
 from verifier.profile import PROFILES, KernelProfile, profile
 from verifier.rejection import Rejection
 from verifier.verify import VerifierEnv, check, verify
 
+COMPILED: Final = not str(walk.__file__).endswith(".py")
+"""The hot modules are extension modules here (`make build-native`); they say the same as their sources."""
+
 __all__ = [
     "ALL_CAPS",
+    "COMPILED",
     "NO_CAPS",
     "PROFILES",
     "Capabilities",

@@ -47,8 +47,25 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in _GROUPS.items()])
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """With whether the verifier's hot modules are compiled, which is imported only to say so."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from verifier import COMPILED
+
+    click.echo(f"bpfvm, version {__version__} (verifier {'compiled' if COMPILED else 'not compiled'})")
+    ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="bpfvm")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Load, verify, run and explain compiled BPF objects, struct_ops above all, without a kernel."""
 
