@@ -107,7 +107,7 @@ def figures(path: Path, progs: dict[str, str], ask: bool) -> Iterator[Figure]:
         spec = open_object(path, kconfig=kconfig())
         with loaded_btf(spec.btf if ask else None) as btf_fd:
             for prog, profile in progs.items():
-                program = linked(spec, prog)
+                program = linked(spec, prog, kernel())
                 found = measured(program, profile)
                 if found is None:
                     continue

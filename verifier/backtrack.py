@@ -135,8 +135,11 @@ def _step(insn: Insn) -> Step | None:
         if op == 0xB0:
             return dst, ~dst, src
         return (dst, -1, src) if src else NO_STEP
-    if kind in (5, 6) and op not in (0x80, 0x90) and not code & 8:
-        return NO_STEP
+    if kind in (5, 6) and op not in (0x80, 0x90):
+        operands = 1 << insn.dst | 1 << insn.src
+        return (operands, -1, operands) if code & 8 and op not in (0x00, 0xE0) else NO_STEP
+    if kind == 1 or code == 0x18:
+        return 1 << insn.dst, ~(1 << insn.dst), 0
     return None
 
 
@@ -155,7 +158,7 @@ def _through_state(env: Env, bt: Backtrack, state: VerifierState, last: int, nex
             skip = False
         else:
             step = steps[i]
-            if step is None or (entry is not None and entry.linked):
+            if step is None or (entry is not None and not entry.is_plain()):
                 _one_insn(env, bt, i, next_idx, entry)
             else:
                 looked_for = bt.regs[bt.frame]

@@ -37,7 +37,7 @@ from verifier.reg import Pointee, RegState, pointer, scalar, unknown
 from verifier.reg_type import PTR_MAYBE_NULL, PTR_TO_BTF_ID, PTR_TO_MAP_VALUE, PTR_TO_MEM
 from verifier.rejection import EACCES, EINVAL, ENOTSUPP
 from verifier.sockets import CASTS, SOCK_RESULTS, acquires
-from verifier.stack import is_null
+from verifier.stack import is_null, overwrite
 from verifier.subprogs import leave_function
 from verifier.timers import push_async
 
@@ -88,8 +88,9 @@ def check_call(env: Env, insn: Insn, op: Op) -> int:
         check_arg(env, arg, proto, meta, helper)
     _note_map(env, meta, proto.name)
     _note_key(env, meta, proto.name)
-    for i in range(meta.access_size):
-        check_mem_access(env, meta.access_regno, i, 1, True, -1)
+    if meta.access_size and not overwrite(env, meta.access_regno, meta.access_size):
+        for i in range(meta.access_size):
+            check_mem_access(env, meta.access_regno, i, 1, True, -1)
     if meta.release_regno:
         _release(env, proto, meta, label)
     _by_helper(env, insn, proto, meta)

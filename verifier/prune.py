@@ -112,7 +112,11 @@ def _maybe_looping(old: VerifierState, cur: VerifierState) -> bool:
     if len(old.frames) != len(cur.frames):
         return False
     for a, b in zip(old.frames[-1].regs, cur.frames[-1].regs, strict=True):
-        if a is not b and (a.type != b.type or a.off != b.off or a.num != b.num or a.ptr != b.ptr or a.id != b.id):
+        if a is b:
+            continue
+        if a.type != b.type or a.id != b.id or a.off != b.off or not a.num.same(b.num):
+            return False
+        if a.ptr is not b.ptr and a.ptr != b.ptr:
             return False
     return True
 

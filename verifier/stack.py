@@ -40,6 +40,8 @@ from verifier.scalar_ids import clear_id, with_id_before_mov
 from verifier.state_print import linfo
 from verifier.states import (
     EMPTY_SLOT,
+    MISC_SLOT,
+    ONLY_MISC,
     STACK_DYNPTR,
     STACK_INVALID,
     STACK_IRQ_FLAG,
@@ -155,6 +157,35 @@ def check_stack_write(env: Env, regno: int, off: int, size: int, value_regno: in
         off = s64((off + reg.num.var_off.value) & U64_MAX)
         env.fastcalls.note_access(frame.subprogno, env.insn_idx, off)
         _write_fixed_off(env, frame, off, size, value_regno)
+
+
+def overwrite(env: Env, regno: int, size: int) -> bool:
+    """A helper writes `size` bytes to the stack, which is `size` stores of a byte. They are done by slots, if they are
+    at a known offset and nothing but plain bytes, numbers and pointers is there; if not, False, and nothing is done."""
+    reg = env.frame.regs[regno]
+    if reg.type != PTR_TO_STACK or reg.num.var_off.mask or not (env.bypass_spec and env.allow_ptr_leaks):
+        return False
+    frame = frame_of(env, reg)
+    low = s64((reg.off + reg.num.var_off.value) & U64_MAX)
+    high = low + size
+    if low < -MAX_STACK or high > 0 or low >= high:
+        return False
+    grow_stack(env, frame, -low)
+    first, last = (-low - 1) >> 3, -high >> 3
+    if any(slot.types[0] == STACK_DYNPTR for slot in frame.stack[last : first + 1]):
+        return False
+    env.fastcalls.note_access(frame.subprogno, env.insn_idx, low)
+    for spi in range(last, first + 1):
+        env.scratched_slots |= 1 << spi
+        start, end = max(low, -8 * spi - 8), min(high, -8 * spi)
+        if end - start == 8:
+            frame.stack[spi] = MISC_SLOT
+            continue
+        kinds = bytearray(_scrubbed(frame.stack[spi]))
+        for i in range(start, end):
+            kinds[(-i - 1) & 7] = STACK_MISC
+        frame.stack[spi] = StackSlot(bytes(kinds), NOT_INITIALIZED)
+    return True
 
 
 def _stored(env: Env, value_regno: int) -> tuple[RegState | None, bool]:
@@ -367,12 +398,14 @@ def check_stack_range_initialized(
         env.reject(EACCES, f"R{regno}{how} {text}")
     low = s64((num.var_off.value + off) & U64_MAX) if known else num.smin + off
     high = (low if known else num.smax + off) + size
+    i = low
     if known and raw:
-        for i in range(low, high):
+        while i < high:
             if frame.stack[(-i - 1) >> 3].types[(-i - 1) & 7] == STACK_DYNPTR:
                 env.reject(EACCES, f"potential write to dynptr at off={i} disallowed")
+            i = (i | 7) + 1
         return True
-    for i in range(low, high):
+    while i < high:
         slot_no = -i - 1
         spi = slot_no >> 3
         slot = frame.stack[spi]
@@ -393,4 +426,7 @@ def check_stack_range_initialized(
             env.reject(EACCES, f"invalid{how} read from stack R{regno} {where} size {size}")
         if env.liveness is not None:
             env.liveness.mark_read(env, frame.frameno, env.insn_idx, 1 << spi)
+        types = frame.stack[spi].types
+        uniform = types in ONLY_MISC or (types[0] == STACK_SPILL and not clobber)
+        i = (i | 7) + 1 if uniform else i + 1  # the other bytes of such a slot would give the same again
     return False

@@ -64,7 +64,8 @@ KNOWS_NOTHING: Final = frozenset(
     bytes(STACK_MISC if mask >> i & 1 else STACK_INVALID for i in range(8)) for mask in range(256)
 )
 """Types of slots in which no byte is known to be anything."""
-ONLY_MISC: Final = frozenset((bytes((STACK_MISC,)) * 8,))
+MISC_SLOT: Final = StackSlot(bytes((STACK_MISC,)) * 8, NOT_INITIALIZED)
+ONLY_MISC: Final = frozenset((MISC_SLOT.types,))
 """Types of slots in which every byte was written, with anything."""
 
 
@@ -152,6 +153,10 @@ class History:
         self.dst_fp = False
         self.src_fp = False
         self.linked: tuple[tuple[int, bool, int], ...] = ()
+
+    def is_plain(self) -> bool:
+        """Only the way from one instruction to the next is told."""
+        return self.spi < 0 and not (self.linked or self.dst_fp or self.src_fp)
 
 
 @final

@@ -112,19 +112,29 @@ def neg(a: Tnum) -> Tnum:
 
 
 def mul(a: Tnum, b: Tnum) -> Tnum:
-    """a * b by long multiplication (6.18): where a's bit is unknown, join the sums with and without b's addend."""
-    total = ZERO
+    """a * b by long multiplication (6.18): where a's bit is unknown, join the sums with and without b's addend.
+
+    `add` and `union` are written out: this is their longest loop.
+    """
     value, mask = a.value, a.mask
-    addend = b
-    while value or mask:
-        if value & 1:
-            total = add(total, addend)
-        elif mask & 1:
-            total = union(total, add(total, addend))
+    total_value = total_mask = 0
+    add_value, add_mask = b.value, b.mask
+    while (value or mask) and (add_value or add_mask) and total_mask != U64_MAX:
+        if (value | mask) & 1:
+            least = total_value + add_value
+            unknown = ((least ^ (least + total_mask + add_mask)) | total_mask | add_mask) & U64_MAX
+            least &= ~unknown & U64_MAX
+            if mask & 1:
+                unknown |= total_value ^ least
+                total_value &= least & ~unknown
+            else:
+                total_value = least
+            total_mask = unknown
         value >>= 1
         mask >>= 1
-        addend = lsh(addend, 1)
-    return total
+        add_value = (add_value << 1) & U64_MAX
+        add_mask = (add_mask << 1) & U64_MAX
+    return Tnum(total_value, total_mask)
 
 
 # --- bits -----------------------------------------------------------------------------------------
