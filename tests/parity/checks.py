@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What the kernel checks, where, where we do, and which programs of our suite are about it (Linux 6.18)."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Check(NamedTuple):
+    """One row. kernel: functions of kernel/bpf/verifier.c unless a file is named before them; ours: modules of
+    `verifier/`; programs: expression for the names of cases; tests: more tests than the suite; gap: a known difference
+    that no program of the suite shows."""
+
+    name: str
+    kernel: str
+    ours: str
+    programs: str
+    tests: str = ""
+    gap: str = ""
+
+
+CHECKS: Final = (
+    Check(
+        "instructions: opcodes, registers, reserved fields",
+        "bpf_opcode_in_insntable, check_alu_op, do_check",
+        "insn_check transfer",
+        "^instructions:|^atomics:operation",
+        "test_isa_oracle",
+        "`gotox` and `callx` are refused",
+    ),
+    Check(
+        "control flow: unreachable code, ends, jumps into an instruction",
+        "check_cfg, push_insn, visit_insn",
+        "cfg",
+        "^control_flow:",
+        "test_verifier_oracle",
+    ),
+    Check(
+        "layout of functions, calls, who keeps which register",
+        "add_subprog, check_subprogs, check_func_call, prepare_func_exit",
+        "cfg subprogs",
+        "^subprograms:|^control_flow:jump_too_far",
+        "test_verifier_functions_oracle",
+    ),
+    Check(
+        "stack depth of call chains",
+        "check_max_stack_depth",
+        "cfg subprogs",
+        "^subprograms:(stacks|nested|recur)",
+    ),
+    Check(
+        "function and line info",
+        "check_btf_func_early, check_btf_func, check_btf_line",
+        "check_btf",
+        "^function_info:",
+    ),
+    Check(
+        "ld_imm64: numbers, maps, values, functions",
+        "resolve_pseudo_ldimm64, check_ld_imm",
+        "pseudo_imm64",
+        "^wide_loads:",
+    ),
+    Check(
+        "numbers: known bits, four ranges, 64 and 32 bits",
+        "kernel/bpf/tnum.c; adjust_scalar_min_max_vals, reg_bounds_sync",
+        "tnum cnum scalar_alu",
+        "^scalars:",
+        "test_scalar_oracle, tests/property/verifier",
+    ),
+    Check(
+        "branches: which way, what each teaches",
+        "is_branch_taken, regs_refine_cond_op, reg_set_min_max",
+        "scalar_jump jump",
+        "^scalars:(compared|impossible|upper)",
+        "test_scalar_oracle, tests/property/verifier",
+    ),
+    Check("linked registers", "collect_linked_regs, sync_linked_regs", "scalar_ids", "^linked_registers:"),
+    Check(
+        "nullness of pointers",
+        "mark_ptr_or_null_regs",
+        "jump",
+        "null|^btf_pointers:|_or_null|^struct_ops:maybe",
+    ),
+    Check(
+        "stack: spills and fills of all sizes, zeros, unknown offsets",
+        "check_stack_read, check_stack_write, save_register_state",
+        "stack",
+        "^stack:",
+        "test_verifier_oracle",
+    ),
+    Check(
+        "alignment",
+        "check_ptr_alignment, check_generic_ptr_alignment",
+        "memory",
+        "^alignment:|^stack:not_aligned",
+    ),
+    Check(
+        "atomic operations",
+        "check_atomic_rmw, check_atomic_load, check_atomic_store",
+        "loads",
+        "^atomics:",
+    ),
+    Check(
+        "map values: bounds, read-only and write-only maps, constants",
+        "check_map_access, check_map_access_type, bpf_map_direct_read",
+        "map_access",
+        "^map_values:|^wide_loads:(value_of|beyond)",
+    ),
+    Check(
+        "special fields of map values",
+        "check_map_kptr_access; kernel/bpf/btf.c btf_parse_fields",
+        "special_fields map_fields",
+        "^(locks|callbacks|kernel_pointers):(read_as|timer_as|half|written|locked_and|exchanged)",
+        "test_btf_check_oracle",
+    ),
+    Check(
+        "maps and program types that go together",
+        "check_map_prog_compatibility, check_map_func_compatibility",
+        "map_compat",
+        "^tail_calls:|^helper_arguments:key_on",
+    ),
+    Check(
+        "packets and their meta data",
+        "check_packet_access, find_good_pkt_pointers",
+        "packet",
+        "^packets:",
+        "test_verifier_oracle",
+    ),
+    Check(
+        "contexts of all program types",
+        "check_ctx_access; net/core/filter.c *_is_valid_access",
+        "ctx ctx_rows ctx_tables ctx_structs",
+        "^contexts:",
+        "test_ctx_oracle, test_types_oracle",
+        "negative offsets of a tracepoint's context, which 6.18 accepts, are refused",
+    ),
+    Check("sockets", "check_sock_access; net/core/filter.c bpf_sock_is_valid_access", "sockets", "^sockets:"),
+    Check(
+        "kernel objects by BTF: trusted, RCU, untrusted",
+        "check_ptr_to_btf_access; kernel/bpf/btf.c btf_struct_access",
+        "btf_access",
+        "^btf_pointers:",
+        "test_tracing_oracle",
+    ),
+    Check(
+        "objects with a copy per CPU",
+        "check_ptr_to_btf_access, check_reg_type",
+        "percpu",
+        "^percpu_objects:",
+    ),
+    Check(
+        "memory of known size",
+        "check_mem_region_access, check_mem_size_reg",
+        "region",
+        "^ring_memory:|^global_functions:|^dynptrs:(slice|behind)",
+    ),
+    Check(
+        "ring buffer records",
+        "check_func_arg, release_reference",
+        "references helper_args",
+        "^ring_memory:",
+    ),
+    Check(
+        "dynptrs: all kinds, slices, clones",
+        "process_dynptr_func, mark_stack_slots_dynptr, unmark_stack_slots_dynptr",
+        "dynptrs dynptr_args stack_objects",
+        "^dynptrs:",
+        "test_stack_objects_oracle",
+        "a clone in another frame, which 6.18 keeps when its record is submitted, is gone",
+    ),
+    Check(
+        "arenas",
+        "check_alu_op, check_mem_access, resolve_pseudo_ldimm64",
+        "arena",
+        "^arenas:",
+        "test_arena_oracle",
+    ),
+    Check(
+        "arguments of helpers: types, sizes, constants",
+        "check_helper_call, check_func_arg, check_mem_size_reg",
+        "helper_args helper_protos helper_sets arg_kinds",
+        "^helper_arguments:",
+        "test_helper_sets_oracle",
+    ),
+    Check(
+        "arguments of kernel functions",
+        "check_kfunc_call, check_kfunc_args, get_kfunc_ptr_arg_type",
+        "kfunc_calls kfunc_table kfuncs",
+        "^kfunc_arguments:",
+        "test_stack_objects_oracle",
+    ),
+    Check(
+        "references: acquired, released, leaked",
+        "acquire_reference, release_reference, check_reference_leak",
+        "references",
+        "^references:|^sockets:|^ring_memory:(kept|submitted|reserved)",
+    ),
+    Check(
+        "kernel pointers in map values",
+        "process_kptr_func, map_kptr_match_type",
+        "kptr",
+        "^kernel_pointers:|^percpu_objects:exch",
+    ),
+    Check(
+        "allocated objects: lists, trees, reference counts",
+        "check_kfunc_args, ref_convert_owning_non_owning, process_kf_arg_ptr_to_list_node",
+        "graph alloc_objects object_calls",
+        "^graph_objects:",
+    ),
+    Check("spin locks", "process_spin_lock, check_resource_leak", "locks", "^locks:"),
+    Check(
+        "locks that may fail (bpf_res_spin_lock)",
+        "process_spin_lock, acquire_lock_state, release_lock_state",
+        "locks",
+        "^resilient_locks:",
+        "test_res_locks_oracle",
+    ),
+    Check(
+        "RCU and preemption regions",
+        "check_kfunc_call, in_rcu_cs",
+        "kfunc_calls kfunc_state",
+        "^regions:(rcu|preempt|sleeps)|^btf_pointers:.*rcu",
+    ),
+    Check(
+        "interrupt flags",
+        "process_irq_flag, mark_stack_slot_irq_flag",
+        "irq_flags stack_objects",
+        "^regions:interrupts",
+        "test_irq_flags_oracle",
+    ),
+    Check(
+        "sleeping",
+        "in_sleepable, check_helper_call, check_attach_btf_id",
+        "calls kfunc_calls attach",
+        "^sleepable:|^struct_ops:sleeps|^work_queues:may",
+    ),
+    Check(
+        "global functions by their arguments' types",
+        "do_check_common, btf_prepare_func_args, check_func_call",
+        "func_args",
+        "^global_functions:",
+        "test_verifier_functions_oracle",
+    ),
+    Check(
+        "callbacks",
+        "push_callback_call, set_*_callback_state",
+        "callbacks",
+        "^callbacks:(sum|result|number|what)",
+    ),
+    Check(
+        "timers and work queues: asynchronous callbacks",
+        "push_async_cb, set_timer_callback_state, process_timer_func",
+        "timers",
+        "^callbacks:timer|^work_queues:",
+    ),
+    Check(
+        "open-coded iterators",
+        "process_iter_arg, process_iter_next_call, mark_stack_slots_iter",
+        "iterators stack_objects widen",
+        "^iterators:",
+        "test_stack_objects_oracle",
+        "one at fp+0 (above the stack), which 6.18 takes for the one at fp-8, is refused",
+    ),
+    Check(
+        "loops: bounds, states that repeat, the limit of instructions",
+        "is_state_visited, states_maybe_looping; kernel/bpf/liveness.c",
+        "prune equal scc liveness backtrack",
+        "^loops:|^control_flow:.*loop|^iterators:loop",
+        "test_verifier_oracle",
+    ),
+    Check("may_goto", "check_cond_jmp_op", "jump", "^loops:(may_goto|counter)"),
+    Check(
+        "exceptions",
+        "check_kfunc_call, check_return_code",
+        "exceptions",
+        "^exceptions:",
+        "test_throw_oracle",
+    ),
+    Check(
+        "tail calls",
+        "check_helper_call, check_map_func_compatibility",
+        "calls map_compat",
+        "^tail_calls:|^function_info:tail",
+    ),
+    Check(
+        "struct_ops members",
+        "check_struct_ops_btf_id; net/bpf/bpf_dummy_struct_ops.c",
+        "attach",
+        "^struct_ops:",
+        "tests/struct_ops, bpf_progs/negative",
+    ),
+    Check(
+        "returned values",
+        "check_return_code",
+        "return_code",
+        "^results:|^callbacks:(timer_result|result)",
+    ),
+    Check(
+        "capabilities: leaks, loops, types and helpers of who lacks them; speculation",
+        "check_stack_read, is_pointer_value, bpf_token_capable; kernel/bpf/syscall.c bpf_prog_load",
+        "capabilities leaks sanitize",
+        "unprivileged",
+    ),
+)
+"""The order of docs/parity.md. What has no program of its own there: extensions (freplace), whose target is another
+program that only exists when it is loaded."""
