@@ -141,6 +141,8 @@ def judge(sample: Sample, level: int = 2) -> Verdicts | None:
         complexity_limit=needed * 4 + 1000,
     )
     rejection, run = check(program(sample), env, log_level=level)
+    if rejection is None and not kernel.ok:  # an answer that isn't repeated was about the moment
+        kernel = ko.verify(code, sample.prog_type, maps=kernel_maps(), log_level=level, **options)
     processed = kernel.stats.get("processed", 0)
     return Verdicts(kernel.ok, kernel.errno, kernel.log, processed, rejection, run.log.text(), run)
 
