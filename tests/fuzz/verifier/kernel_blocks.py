@@ -141,6 +141,26 @@ def region(g: Gen) -> None:
     g.depth -= 1
 
 
+def interrupts(g: Gen) -> None:
+    """Interrupts off around something, their flags on the stack."""
+    if g.depth > 2:
+        return
+    at = -8 * g.rng.randint(1, 8) if g.chance(96) else g.rng.choice((-4, 0, -520))
+    g.depth += 1
+    g.fp_plus(1, at)
+    _kfunc(g, "bpf_local_irq_save") if g.chance(97) else None
+    g.stack.discard(at)
+    out, g.out = g.out, g.label()
+    g.some_blocks(g.rng.randint(0, 2))
+    g.code.place(g.out)
+    g.out = out
+    g.regs[0:6] = [NOTHING] * 6
+    g.fp_plus(1, at)
+    _kfunc(g, "bpf_local_irq_restore") if g.chance(97) else None
+    g.regs[0:6] = [NOTHING] * 6
+    g.depth -= 1
+
+
 def task_reference(g: Gen) -> None:
     """Take a reference to a task, use it, give it back (mostly)."""
     if g.holding("btf") and g.chance(50):

@@ -11,7 +11,7 @@ from tests.fuzz.verifier import code as c
 from tests.fuzz.verifier.blocks import PLAIN
 from tests.fuzz.verifier.call_blocks import CALLS, any_kfunc
 from tests.fuzz.verifier.generate import NOTHING, NUM, Gen
-from tests.fuzz.verifier.kernel_blocks import OBJECTS, iterate, load_arguments, members
+from tests.fuzz.verifier.kernel_blocks import OBJECTS, interrupts, iterate, load_arguments, members
 from tests.fuzz.verifier.memory_blocks import MEMORY, packet, packet_load
 from tests.fuzz.verifier.mutate import mutate
 from tests.fuzz.verifier.object_blocks import DYNPTRS, ITERATORS, PACKETS
@@ -37,7 +37,7 @@ def sample(seed: int) -> Sample:
     rng = random.Random(seed)
     prog_type = rng.choice(PROG_TYPES)
     g = Gen(rng, prog_type)
-    rows = (*PLAIN, *MEMORY, *CALLS, *DYNPTRS, *_SPECIAL.get(prog_type, _TRACING))
+    rows = (*PLAIN, *MEMORY, *CALLS, *DYNPTRS, (interrupts, 1), *_SPECIAL.get(prog_type, _TRACING))
     g.blocks = [block for block, _ in rows]
     g.weights = [weight for _, weight in rows]
     g.code.emit(c.mov(6, 1))
