@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -201,22 +202,25 @@ def _bytes(rng: random.Random, count: int) -> bytes:
     return b"".join(word.to_bytes(8, "little") for word in words)
 
 
-def run_everywhere(sample: Sample, run: Env) -> str:
+def run_everywhere(sample: Sample, run: Env, counts: Counter[str] | None = None) -> str:
     """ "" if all is well, else "trap: …", "state: …", "pruning: …" or "result: …".
 
     "pruning" says that a path was never looked at which would have been refused. That is Linux's own doing where it
     accepts, too: a state may cover another one in which a later instruction is allowed less (bytes of a spilled pointer
-    can't be read one by one, unknown bytes can)."""
+    can't be read one by one, unknown bytes can). counts: gets "followed", programs whose states were recorded; "ran",
+    inputs on which the program came to its end; "compared", those whose result the kernel was asked for."""
+    counts = Counter() if counts is None else counts
     recorded = record(sample)
     refused = recorded.rejection if recorded is not None else None
+    counts["followed"] += recorded is not None and refused is None
     for seed in range(INPUTS):
-        problem = _one_input(sample, run, None if refused else recorded, seed)
+        problem = _one_input(sample, run, None if refused else recorded, seed, counts)
         if problem:
             return problem
     return f"pruning: refused when every path is followed: {refused.message}" if refused else ""
 
 
-def _one_input(sample: Sample, run: Env, recorded: Recorded | None, seed: int) -> str:
+def _one_input(sample: Sample, run: Env, recorded: Recorded | None, seed: int, counts: Counter[str]) -> str:
     machine = Machine(sample, run, 0)
     try:
         ours = machine.run(seed, recorded)
@@ -225,11 +229,13 @@ def _one_input(sample: Sample, run: Env, recorded: Recorded | None, seed: int) -
         return "" if out_of_fuel or isinstance(trap.__cause__, Unsupported) else f"trap: {trap}"
     if machine.problem:
         return f"state: {machine.problem}"
+    counts["ran"] += 1
     if not _repeatable(sample):
         return ""
     if any(Machine(sample, run, shift).run(seed, None) != ours for shift in (1, 2)):
         return ""
     theirs = _in_kernel(sample, seed)
+    counts["compared"] += theirs is not None
     return "" if theirs is None or theirs == ours else f"result: input {seed}, kernel and ours: {theirs.against(ours)}"
 
 

@@ -38,7 +38,7 @@ def examine(one: Sample, counts: Counter[str] | None = None, ratios: list[float]
             ratios.append(verdicts.run.insn_processed / verdicts.processed)
         found = verdicts.signature()
         if verdicts.rejection is None and found[0] in NO_LOG:
-            problem = run_everywhere(one, verdicts.run)
+            problem = run_everywhere(one, verdicts.run, counts)
             if problem:
                 kind, _, _ = problem.partition(":")
                 return kind, problem.split(":")[1][:40] if kind == "pruning" else ""
@@ -110,6 +110,10 @@ def show(tally: Tally) -> None:
     counts = tally.counts
     verdicts = counts["accepted"] + counts["refused"]
     print(f"programs {verdicts}: accepted {counts['accepted']}, refused {counts['refused']}; too big {counts['big']}")
+    print(
+        f"accepted ones followed on every path: {counts['followed']}; runs to the end: {counts['ran']}, "
+        f"compared with the kernel's: {counts['compared']}"
+    )
     for kind in (
         "unsafe",
         "strict",
