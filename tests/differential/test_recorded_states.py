@@ -12,7 +12,7 @@ from tests.fuzz.verifier.programs import sample
 from tests.fuzz.verifier.sample import MAPS, ONE, Sample
 from tests.fuzz.verifier.states import record
 from tests.fuzz.verifier.world import World
-from verifier import cnum, reg, scalar_alu, stack
+from verifier import cnum, memory, reg, scalar_alu, stack
 
 WHY_NOT = unusable()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
@@ -64,6 +64,16 @@ def test_a_range_too_narrow_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_stack_slot_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack, "const", lambda value: reg.const(value + 1))
     assert judged(STORE).startswith("state: insn 1: none of 1 states has room; the last one says frame 0 fp-8")
+
+
+@pytest.mark.skipif(COMPILED, reason="compiled modules can't be made wrong from outside")
+def test_an_access_too_far_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "check_packet_access", lambda *_: None)
+    one = Sample(assemble("r2 = *(u32 *)(r1 +0) / r0 = *(u8 *)(r2 +64) / exit"), "xdp")
+    verdicts = judge(one)
+    assert verdicts is not None and verdicts.rejection is None
+    assert verdicts.category() == "unsafe"
+    assert run_everywhere(one, verdicts.run).startswith("trap: kasan: BUG: KASAN: slab-out-of-bounds")
 
 
 def test_pointers_are_held_against_what_they_point_at() -> None:

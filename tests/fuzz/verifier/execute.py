@@ -14,7 +14,7 @@ from typing import Final
 from bpfvm.engine.image import Image, link_image
 from bpfvm.engine.interp import Interpreter
 from bpfvm.engine.trap import Unsupported
-from bpfvm.errors import Trap
+from bpfvm.errors import KernelReport, Trap
 from bpfvm.isa.helper_ids import HELPER_ID
 from bpfvm.isa.insn import Insn, encode
 from bpfvm.isa.word import U32_MAX
@@ -59,6 +59,8 @@ PACKET: Final = 64
 STACK_SIZE: Final = 32 * 512
 STACK_FILLS: Final = (random.Random(1).randbytes(STACK_SIZE), random.Random(2).randbytes(STACK_SIZE), bytes(STACK_SIZE))
 """what never written stack holds, by `shift`"""
+CTX_ROOM: Final = 1 << 16
+"""Bytes of context: all that a syscall or tracepoint program may look at; the kernel refuses to run it with less."""
 OBJECT: Final = 16384
 """Bytes of what stands for a kernel object."""
 _REPEATABLE: Final = frozenset(
@@ -103,9 +105,9 @@ class Machine:
 
     def __init__(self, sample: Sample, run: Env, shift: int) -> None:
         self.sample = sample
-        self.memory = Memory(16 << 20)
+        self.memory = Memory(16 << 20, "kasan")
         self.memory.alloc(4096 + shift * 4096 * 3)
-        self._early = self.memory.alloc(512) if shift == 2 else 0
+        self._early = self.memory.alloc(CTX_ROOM) if shift == 2 else 0
         self.runtime = Runtime(self.memory, kernel_btf(), seed=1)
         self.maps: list[Map] = [self.runtime.create_map(spec) for spec in MAPS]
         task = self.memory.alloc(OBJECT)
@@ -159,7 +161,7 @@ class Machine:
                 memory.write(item, _bytes(rng, 2048))
                 memory.store(ctx + i * 8, 8, item)
             return ctx, ctx, 0
-        ctx = self._early or memory.alloc(256)
+        ctx = self._early or memory.alloc(CTX_ROOM)
         memory.write(ctx, _bytes(rng, CTX_SIZE))
         if kind == "socket_filter":
             memory.store(ctx + 168, 8, 0)
@@ -224,6 +226,8 @@ def _one_input(sample: Sample, run: Env, recorded: Recorded | None, seed: int, c
     machine = Machine(sample, run, 0)
     try:
         ours = machine.run(seed, recorded)
+    except KernelReport as report:
+        return f"trap: {report.kind}: {report.message.splitlines()[0]}"
     except Trap as trap:
         out_of_fuel = "instruction limit" in str(trap)
         return "" if out_of_fuel or isinstance(trap.__cause__, Unsupported) else f"trap: {trap}"
