@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
+from bpfvm.errors import BadInput
 
 PREFIX = "comment:test_"
 TEST_DATA_LEN = 64
@@ -62,13 +63,16 @@ class Expectation:
 
 
 def read_tags(btf: Btf, function: str) -> Expectation | None:
-    """The expectation of a function, None when it has no such tag."""
+    """The expectation of a function, None when it has no such tag. Raises BadInput for a number that is none."""
     tags = [text for where, text in btf.tags(btf.find(function, t.Func)) if where == -1 and text.startswith(PREFIX)]
     if not tags:
         return None
     expected = Expectation()
     for text in tags:
-        _read(expected, text.removeprefix(PREFIX))
+        try:
+            _read(expected, text.removeprefix(PREFIX))
+        except ValueError:
+            raise BadInput(f"the tag `{text[:80]}` of {function} needs a number") from None
     _inherit(expected)
     return expected
 

@@ -24,6 +24,18 @@ def pattern(text: str) -> re.Pattern[str]:
     return re.compile("".join(_posix(part) if i & 1 else re.escape(part) for i, part in enumerate(parts)), re.MULTILINE)
 
 
+def refusal(text: str) -> str:
+    """Why an expected message can't be looked for, "" if it can. A repeated group could take forever."""
+    for part in re.findall(r"\{\{(.*?)\}\}", text):
+        if re.search(r"\)[*+?{]", part):
+            return f"a repeated group in {{{{{part}}}}}"
+    try:
+        pattern(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        return str(error)
+    return ""
+
+
 def _posix(text: str) -> str:
     """POSIX extended to Python: classes by name; a negated set doesn't match the end of a line."""
     for name, chars in _CLASSES.items():

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bpfvm.conform.expectation import Expectation, Mode, read_tags
+from bpfvm.conform.messages import refusal
 from bpfvm.errors import BadInput, UsageError
 from bpfvm.obj.model import ObjectSpec
 from bpfvm.obj.open import open_object
@@ -88,7 +89,7 @@ def _cases(path: str) -> list[Case]:
     spec = opened(path)
     found = []
     for name, program in spec.programs.items():
-        expected = read_tags(spec.btf, name) if spec.btf is not None else None
+        expected = _expectation(spec, name)
         if expected is None or expected.auxiliary or not expected.runs_here:
             continue
         modes = ((PRIVILEGED, expected.priv, expected.is_priv), (UNPRIVILEGED, expected.unpriv, expected.unpriv.tagged))
@@ -96,7 +97,19 @@ def _cases(path: str) -> list[Case]:
     return found
 
 
+def _expectation(spec: ObjectSpec, name: str) -> Expectation | None:
+    try:
+        return read_tags(spec.btf, name) if spec.btf is not None else None
+    except BadInput as error:
+        error.path = spec.path
+        raise
+
+
 def _case(path: str, section: str, name: str, mode: str, of: Mode, expected: Expectation) -> Case:
+    for message in of.messages:
+        why = refusal(message)
+        if why:
+            raise BadInput(f"the message expected of {name} can't be looked for: {why}", path=path)
     failure = bool(of.failure)
     retval = None if failure else of.retval
     flags, level = expected.flags, expected.log_level
