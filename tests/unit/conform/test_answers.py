@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from threading import Timer
@@ -11,7 +12,7 @@ import pytest
 
 from bpfvm.conform.answer import AGREE, DISAGREE, NOT_ASKED, Answer, compare
 from bpfvm.conform.command import Command
-from bpfvm.conform.run import ask_command
+from bpfvm.conform.run import ask_command, ask_ours
 from bpfvm.conform.suite import PRIVILEGED, UNPRIVILEGED, Case
 from bpfvm.errors import UsageError
 
@@ -105,3 +106,25 @@ def test_wrong_templates_are_usage_errors(template: str, why: str) -> None:
 def test_a_program_that_is_not_there() -> None:
     with pytest.raises(UsageError, match="no-such-verifier"):
         Command("no-such-verifier {object} {section}", seconds=1, messages=False).ask(GOOD)
+
+
+class Moody:
+    """A verifier that crashes, hangs or dies, by the name of the program."""
+
+    def ask(self, case: Case) -> Answer:
+        if case.program == "crash":
+            raise KeyError("oops")
+        if case.program == "hang":
+            time.sleep(60)
+        if case.program == "die":
+            os._exit(3)
+        return Answer(True)
+
+
+def test_our_verifier_loses_only_the_case_it_fails_on() -> None:
+    cases = [Case("o", "s", name, PRIVILEGED, False, ()) for name in ("one", "crash", "two", "hang", "die", "three")]
+    outcomes = {each.case.program: each for each in ask_ours(Moody(), cases, jobs=2, seconds=2)}  # type: ignore[arg-type]
+    assert {name for name, each in outcomes.items() if each.state == AGREE} == {"one", "two", "three"}
+    assert outcomes["crash"].what.startswith("crash: KeyError: 'oops'")
+    assert outcomes["hang"].what == "no answer within 2 s"
+    assert outcomes["die"].what == "crash: worker ended with 3"
