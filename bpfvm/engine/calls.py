@@ -52,9 +52,18 @@ def exit(_: Place) -> Step:
     return lambda _: EXIT
 
 
-def callx(_: Place) -> Step:
-    """Refused: calls of computed addresses are not supported."""
-    raise Unsupported("callx (call of an address in a register) is not supported")
+def callx(place: Place) -> Step:
+    """r0 = the helper function whose number is in the register; in raw programs only, as Linux has no callx."""
+    if place.image.verified:
+        raise Unsupported("callx (call of an address in a register) is not supported")
+    dst, machine, following = place.insn.dst, place.machine, place.next
+
+    def step(r: Regs) -> int:
+        func_id = r[dst] & U32_MAX
+        r[0] = machine.services.helper(func_id, (r[1], r[2], r[3], r[4], r[5]), machine.frame) & U64_MAX
+        return following
+
+    return step
 
 
 def _tail_call(place: Place) -> Step:

@@ -40,6 +40,12 @@ def call(em: Emitter, slot: int, op: Op, insn: Insn) -> None:
     em.body.put(0, _python(em, Slot.CALL, slot, (1, 2, 3, 4, 5)))
 
 
+def callx(em: Emitter, slot: int, op: Op, insn: Insn) -> None:
+    """r0 = the helper whose number is in dst, which Python finds where registers are left."""
+    em.body.set_word(Slot.REGS, em.body.get(insn.dst))
+    em.body.put(0, _python(em, Slot.CALL, slot, (1, 2, 3, 4, 5)))
+
+
 def _callback(em: Emitter, reg: int) -> int | None:
     """First slot of the function that a register stands for, if that is known."""
     handle = em.body.constant(reg)

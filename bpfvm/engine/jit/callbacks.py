@@ -15,7 +15,7 @@ from bpfvm.engine.jit.touch import touch
 from bpfvm.engine.step import REGISTERS
 from bpfvm.engine.trap import Fault, Unsupported, trap_at
 from bpfvm.errors import InternalError
-from bpfvm.isa.opcodes import BPF_PSEUDO_KFUNC_CALL, MAX_BPF_REG, MAX_BPF_STACK
+from bpfvm.isa.opcodes import BPF_CALL, BPF_JMP, BPF_PSEUDO_KFUNC_CALL, BPF_X, MAX_BPF_REG, MAX_BPF_STACK
 from bpfvm.isa.table import op_of
 from bpfvm.isa.word import U32_MAX, U64_MAX
 from bpfvm.memory.fault import MemoryFault
@@ -23,6 +23,7 @@ from bpfvm.memory.fault import MemoryFault
 if TYPE_CHECKING:
     from bpfvm.engine.jit.engine import JitEngine
 
+CALLX: Final = BPF_JMP | BPF_CALL | BPF_X
 _WORD: Final = c_uint64
 
 
@@ -69,7 +70,9 @@ class Callbacks:
         try:
             frame = engine.frame
             insn = frame.image.insns[slot]
-            if insn.src == BPF_PSEUDO_KFUNC_CALL:
+            if insn.code == CALLX:
+                r0 = engine.services.helper(engine.state[Slot.REGS] & U32_MAX, (r1, r2, r3, r4, r5), frame)
+            elif insn.src == BPF_PSEUDO_KFUNC_CALL:
                 r0 = engine.services.kfunc(insn.imm, (r1, r2, r3, r4, r5), frame)
             else:
                 r0 = engine.services.helper(insn.imm, (r1, r2, r3, r4, r5), frame)

@@ -11,7 +11,7 @@ from bpfvm.isa.helper_ids import HELPER_ID
 from bpfvm.isa.opcodes import BPF_CALL, BPF_JMP, BPF_PSEUDO_FUNC, LD_IMM64
 from bpfvm.isa.table import Op, op_of
 
-CALLS = frozenset({"call", "call_local", "call_kfunc", "ld_abs", "ld_ind"})
+CALLS = frozenset({"call", "call_local", "call_kfunc", "callx", "ld_abs", "ld_ind"})
 """Operations that may run Python, or other frames."""
 
 

@@ -34,14 +34,15 @@ def _swap(em: Emitter, slot: int, op: Op, insn: Insn) -> None:
 OPERATIONS: Final[dict[str, Write]] = {
     **dict.fromkeys(alu.BINARY, _binary), "movsx": _movsx, **dict.fromkeys(("le", "be", "bswap"), _swap),
     **dict.fromkeys((*jump.PREDICATES, "jset"), jump.conditional), "ja": jump.ja, "may_goto": jump.may_goto,
-    "call": call.call, "call_kfunc": call.call, "call_local": call.call_local, "exit": call.exit,
+    "call": call.call, "call_kfunc": call.call, "call_local": call.call_local, "callx": call.callx,
+    "exit": call.exit,
     "ld_abs": call.packet, "ld_ind": call.packet, "ld_imm64": access.ld_imm64,
     **dict.fromkeys(("ldx", "ldxs", "load_acquire"), access.ldx),
     **dict.fromkeys(("st", "stx", "store_release"), access.store),
     **dict.fromkeys(("atomic_add", "atomic_or", "atomic_and", "atomic_xor", "xchg"), access.atomic),
     "cmpxchg": access.cmpxchg, "addr_space_cast": access.addr_space_cast,
 }  # fmt: skip
-"""Name in the ISA table -> what writes it. What the interpreter refuses (callx, gotox) is never asked for."""
+"""Name in the ISA table -> what writes it. What the interpreter refuses (gotox) is never asked for."""
 
 _POISONED: Final = f"""
 define internal i1 @poisoned(ptr %state, i64 %slot, i64 %first, i64 %last, i8 %a, i8 %b) noinline cold {{

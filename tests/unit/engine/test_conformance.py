@@ -15,8 +15,8 @@ from bpfvm.memory import Memory
 from tests.conformance.isa.cases import Case, all_cases
 
 CASES = all_cases()
-NEEDS_MORE = {"call", "call_kfunc", "addr_space_cast", "ld_imm64"}
-"""Operations that need a kernel or an arena around them: see test_interp.py."""
+NEEDS_MORE = {"call", "callx", "call_kfunc", "addr_space_cast", "ld_imm64"}
+"""Operations that need a kernel or an arena around them: see test_interp.py, test_callx.py."""
 
 
 class NoServices:
