@@ -27,6 +27,7 @@ from thpmm.mmap import STORY_FLAGS, do_brk, do_mmap, do_mprotect, do_munmap, pag
 from thpmm.orders import PAGE_SIZE, PMD_SIZE, align_up
 from thpmm.prctl import get_thp_disable, set_thp_disable
 from thpmm.psi import PSI_MEM_FULL, PSI_MEM_SOME
+from thpmm.replay import Answer, Ask, replay
 from thpmm.results import CollapseResult, FaultResult, ScanResult, SmapsResult
 from thpmm.runtime_tasks import RuntimeTasks
 from thpmm.smaps import show_smaps
@@ -63,6 +64,11 @@ class Thp:
             kernel.console(f"bpf_thp: Failed to register struct_ops ({error})")
         boot_tasks(self.machine)
         self.machine.journal.clear()
+
+    def replay(self, ask: Ask, *, times: int = 1) -> list[Answer]:
+        """What another program says to everything that the hook was asked so far: ``replay(partial(loaded.batch,
+        "its_thp_get_order"))``. Calls about areas that are gone are left out."""
+        return replay(self.machine, ask, times=times)
 
     # --- who --------------------------------------------------------------------------------------------------------
     def task(self, ref: TaskRef) -> Task:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -28,6 +29,8 @@ class Engine(Protocol):
     def frame(self) -> CallFrame: ...
 
     def run(self, image: Image, ctx: int, *, fuel: int | None = None) -> int: ...
+
+    def batch(self, image: Image, contexts: Sequence[int]) -> array[int]: ...
 
     def call_func(self, image: Image, handle: int, args: Sequence[int]) -> int: ...
 

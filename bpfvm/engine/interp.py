@@ -6,6 +6,7 @@ One function per operation lives in `alu`, `jump`, `mem` and `calls`; `OPERATION
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -146,6 +147,10 @@ class Interpreter:
             raise trap_at(image, 0, Fault(f"{handle:#x} is not a function of this program"))
         padded = (*(each & U64_MAX for each in args), 0, 0, 0, 0, 0)
         return self.enter(image, start, padded[:5])
+
+    def batch(self, image: Image, contexts: Sequence[int]) -> array[int]:
+        """Run `image` once for each context address; all r0 (u64, `array("Q")`). The first error ends it."""
+        return array("Q", [self.run(image, ctx) for ctx in contexts])
 
     def enter(self, image: Image, start: int, args: Sequence[int]) -> int:
         """Run the function at slot `start` in a frame of its own with r1..r5 = args; its r0.

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bpfvm.engine.image import Image
 from bpfvm.errors import UsageError
+from bpfvm.isa.word import U64_MAX
 from bpfvm.obj.edit import get_global, set_global
 from bpfvm.obj.model import MapSpec, ObjectSpec, VerifiedProgram
 from bpfvm.runtime.maps import Map
@@ -70,6 +72,29 @@ class LoadedObject:
             known = ", ".join(self.struct_ops) or "none"
             raise UsageError(f"{self.spec.name} has no struct_ops map `{map_name}` (it has: {known})")
         return self.struct_ops[map_name]
+
+    def batch(self, prog: str, calls: Sequence[Sequence[int]]) -> array[int]:
+        """Run a program whose context is arguments (a struct_ops callback) for each of many argument lists; all R0
+        (u64, `array("Q")`). Compiled code goes from one to the next without coming back to Python.
+
+        Raises UsageError for an unknown program or lists of different lengths, Trap, KernelReport.
+        """
+        if prog not in self.images:
+            raise UsageError(f"no loaded program `{prog}` (there are: {', '.join(self.images) or 'none'})")
+        if not calls:
+            return array("Q")
+        size = 8 * len(calls[0])
+        if any(len(args) * 8 != size for args in calls) or not size:
+            raise UsageError("calls of a batch take the same number of arguments, at least one")
+        words = array("Q", [arg & U64_MAX for args in calls for arg in args])
+        memory = self.session.memory
+        at = memory.alloc(size * len(calls), what="contexts of a batch")
+        try:
+            memory.write(at, words.tobytes())
+            contexts = array("Q", range(at, at + size * len(calls), size))
+            return self.session.interpreter.batch(self.images[prog], contexts)
+        finally:
+            memory.free(at)
 
     def map(self, name: str) -> Map:
         """A map by its name in the source. Raises UsageError."""
