@@ -29,6 +29,7 @@ _FOLLOWED = {r.PTR: _PATH, r.STRUCT: _NEST, r.UNION: _NEST, r.ARRAY: _NEST}
 @dataclass(slots=True)
 class _Vertex:
     record: Record
+    elements: list[Element]
     next_member: int = 0
 
 
@@ -74,7 +75,8 @@ class Resolver:
         if record.id in self._visited:
             raise Refused(EEXIST, "")
         self._visited.add(record.id)
-        self._stack.append(_Vertex(record))
+        has_elements = record.kind in r.STRUCTS or record.kind == r.DATASEC
+        self._stack.append(_Vertex(record, list(record.triples()) if has_elements else []))
         if self._followed is None:
             self._followed = _FOLLOWED.get(record.kind)
 
@@ -171,8 +173,7 @@ class Resolver:
         return sized
 
     def _struct(self, vertex: _Vertex) -> None:
-        record = vertex.record
-        members = list(record.triples())
+        record, members = vertex.record, vertex.elements
         if vertex.next_member:
             self._member(record, members[vertex.next_member - 1])
         for number in range(vertex.next_member, len(members)):
@@ -194,9 +195,8 @@ class Resolver:
         check_member(record, member._replace(type=sized[0].id), *sized, self._log)
 
     def _datasec(self, vertex: _Vertex) -> None:
-        record = vertex.record
+        record, entries = vertex.record, vertex.elements
         self._followed = None
-        entries = list(record.triples())
         for number in range(vertex.next_member, len(entries)):
             entry = entries[number]
             var = self._at(entry.name)

@@ -9,7 +9,7 @@ from bpfvm.btf import Btf
 from bpfvm.btf import types as t
 from bpfvm.errors import BadInput
 from bpfvm.obj.linker.inputs import Input
-from bpfvm.obj.maps import MAPS_SECTION, map_definition
+from bpfvm.obj.maps import map_definition
 from bpfvm.obj.model import MapSpec
 
 MAX_DEPTH = 64
@@ -25,18 +25,13 @@ def check_compatible(name: str, one: Input, one_id: int, other: Input, other_id:
     assert one.btf is not None and other.btf is not None  # their ids come from there
     matcher = _Matcher(name, one.btf, other.btf)
     try:
-        if _is_map(one.btf, one_id):
+        if one_id in one.maps:
             _check_maps(matcher, map_definition(one.btf, one_id), map_definition(other.btf, other_id))
         else:
             matcher.check(one_id, other_id)
     except BadInput as error:
         text = f"{error.message} (here and in '{one.path}')"
         raise other.bad(text, error.section or ".BTF", error.offset) from error
-
-
-def _is_map(btf: Btf, type_id: int) -> bool:
-    section = btf.type(btf.find(MAPS_SECTION, t.Datasec))
-    return isinstance(section, t.Datasec) and any(entry.type == type_id for entry in section.vars)
 
 
 def _check_maps(matcher: _Matcher, one: MapSpec, other: MapSpec) -> None:

@@ -12,6 +12,7 @@ from bpfvm.btf.ext import BtfExt
 from bpfvm.elf import ElfObject, Section, Symbol, read_elf
 from bpfvm.elf.model import STB_LOCAL
 from bpfvm.errors import BadInput
+from bpfvm.obj.maps import MAPS_SECTION
 
 _DEBUG = (".debug_", ".rel.debug_")
 _UNLINKED = (".BTF", ".BTF.ext", ".eh_frame")
@@ -81,6 +82,17 @@ class Input:
                     if isinstance(each, (t.Func, t.Var)) and each.linkage:
                         found.setdefault(each.name, type_id)
         return found
+
+    @cached_property
+    def section_numbers(self) -> dict[str, int]:
+        """Name → index of the first section with it."""
+        return {section.name: section.index for section in reversed(self.elf.sections)}
+
+    @cached_property
+    def maps(self) -> frozenset[int]:
+        """The ids of the VARs that are maps, defined or extern."""
+        section = self.btf.type(self.btf.find(MAPS_SECTION, t.Datasec)) if self.btf is not None else None
+        return frozenset(entry.type for entry in section.vars) if isinstance(section, t.Datasec) else frozenset()
 
     def type_of(self, symbol: Symbol) -> int:
         """The VAR or FUNC of a global symbol. Raises BadInput when BTF doesn't tell."""

@@ -71,7 +71,7 @@ def _add_relocs(source: Input, sections: Sections, symbols: Symbols, into: dict[
         if place is None:
             continue
         name, base = place
-        listed = into.setdefault(sections.index(name), [])
+        listed = into.setdefault(sections.numbers[name], [])
         for each in records:
             symbol = symbols.places.get((source.number, each.symbol))
             if symbol is None:

@@ -35,14 +35,12 @@ class Merged:
 
 @dataclass(slots=True)
 class Sections:
-    """``places``: (input, section index) → name and offset in the result; without those that were left out."""
+    """``numbers``: the index of each section of the result, from 1. ``places``: (input, section index) → name and
+    offset in the result; without those that were left out."""
 
     merged: dict[str, Merged] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
     places: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
-
-    def index(self, name: str) -> int:
-        """The number of a section of the result, from 1."""
-        return list(self.merged).index(name) + 1
 
     def offset(self, source: Input, section: int) -> int:
         """Where a section of an input begins in the result's. Raises BadInput when it isn't there."""
@@ -60,6 +58,7 @@ def merge_sections(inputs: Sequence[Input]) -> Sections:
             merged = found.merged.get(section.name)
             if merged is None:
                 merged = found.merged[section.name] = Merged(section)
+                found.numbers[section.name] = len(found.merged)
             elif _is_duplicate(source, merged, section):
                 continue
             found.places.setdefault((source.number, section.index), (section.name, _append(source, merged, section)))

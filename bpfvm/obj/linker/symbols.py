@@ -112,4 +112,4 @@ def _new(found: Symbols, source: Input, symbol: Symbol, sections: Sections) -> N
         return NewSymbol(symbol.name, symbol.value, symbol.size, symbol.type, bind, visibility, symbol.section)
     name, offset = sections.places[source.number, symbol.section]
     value = 0 if symbol.type == STT_SECTION else offset + symbol.value
-    return NewSymbol(symbol.name, value, symbol.size, symbol.type, bind, visibility, sections.index(name))
+    return NewSymbol(symbol.name, value, symbol.size, symbol.type, bind, visibility, sections.numbers[name])

@@ -87,8 +87,9 @@ class _Merger:
         for source in self._inputs:
             for datasec in self._own_datasecs(source):
                 listed = entries.setdefault(datasec.name, [])
+                place = self._sections.places.get((source.number, source.section_numbers.get(datasec.name, 0)))
                 for entry in datasec.vars:
-                    listed += self._entry(source, datasec.name, entry)
+                    listed += self._entry(source, entry, place[1] if place is not None else None)
         result: list[t.BtfType] = []
         for name, listed in entries.items():
             if not listed and name not in self._sections.merged:
@@ -104,8 +105,9 @@ class _Merger:
         kinds = (source.btf.type(i) for i in source.btf.ids() if source.btf.kind_of(i) == t.Datasec.kind)
         return [each for each in kinds if isinstance(each, t.Datasec)]
 
-    def _entry(self, source: Input, section: str, entry: t.VarSecinfo) -> list[t.VarSecinfo]:
-        """The entry as it is in the result; nothing for what another file has, or a section that was left out."""
+    def _entry(self, source: Input, entry: t.VarSecinfo, base: int | None) -> list[t.VarSecinfo]:
+        """The entry as it is in the result; nothing for what another file has. ``base``: where its section has come to,
+        None for one that isn't in the file, or was left out."""
         assert source.btf is not None  # the entry comes from there
         each = source.btf.type(entry.type)
         new = entry._replace(type=self._new_id(source.number, entry.type))
@@ -116,6 +118,4 @@ class _Merger:
             if chosen.is_extern:
                 return [new]
             return [new._replace(offset=self._sections.offset(source, chosen.symbol.section) + chosen.symbol.value)]
-        elf_section = source.elf.section(section)
-        place = self._sections.places.get((source.number, elf_section.index)) if elf_section is not None else None
-        return [new._replace(offset=place[1] + entry.offset)] if place is not None else []
+        return [new._replace(offset=base + entry.offset)] if base is not None else []
