@@ -3,7 +3,7 @@
 
 Sources: the `bpf_func_proto` of each in kernel/bpf/helpers.c, kernel/bpf/ringbuf.c, kernel/trace/bpf_trace.c,
 net/core/filter.c, net/core/sock_map.c, net/core/bpf_sk_storage.c, kernel/bpf/bpf_task_storage.c, kernel/bpf/cgroup.c,
-kernel/bpf/bpf_lsm.c (6.12, 6.18). The types that may call them: verifier/helper_sets.py.
+kernel/bpf/bpf_lsm.c, drivers/media/rc/bpf-lirc.c (6.12, 6.18). The types that may call them: verifier/helper_sets.py.
 """
 
 from __future__ import annotations
@@ -221,6 +221,9 @@ override_return G INTEGER :: CTX, ANYTHING
 bprm_opts_set - INTEGER :: BTF_ID:linux_binprm, ANYTHING
 ima_inode_hash S INTEGER :: BTF_ID:inode, MEM|UNINIT, CONST_SIZE
 ima_file_hash S INTEGER :: BTF_ID:file, MEM|UNINIT, CONST_SIZE
+rc_repeat G INTEGER :: CTX
+rc_keydown G INTEGER :: CTX, ANYTHING, ANYTHING, ANYTHING
+rc_pointer_rel G INTEGER :: CTX, ANYTHING, ANYTHING
 """
 """`name flags result :: arguments`; see arg_kinds.parse_proto."""
 

@@ -76,7 +76,7 @@ def run_program(
 
 @dataclass(slots=True)
 class _Block:
-    """A context that is nothing but bytes."""
+    """A context that is nothing but bytes; before it lies the number of arguments, as trampolines put it."""
 
     session: Session
     addr: int
@@ -96,7 +96,10 @@ def _context(session: Session, program: Program, request: Request) -> _Block | T
         data = TEST_DATA if request.data is None else request.data
         return make_context(session.runtime, program.prog_type, data, request.ctx or b"")
     block = request.ctx if request.ctx is not None else _arguments(session, program, request.args)
-    address = session.memory.alloc(len(block), what="bpf context") if block else 0
+    if not block:
+        return _Block(session, 0, 0)
+    address = session.memory.alloc(8 + len(block) + 8, what="bpf context") + 8
+    session.memory.store(address - 8, 8, len(block) // 8)
     session.memory.write(address, block)
     return _Block(session, address, len(block))
 

@@ -166,6 +166,8 @@ CALLS: Final = {
     "realm": ("sched_cls", "call bpf_get_route_realm"),
     "classid": ("sched_cls", "call bpf_get_cgroup_classid"),
     "uid": ("sched_cls", "call bpf_get_socket_uid"),
+    "tstamp": ("sched_cls", "r6 = r1 / r2 = {f} / r3 = {g} / call bpf_skb_set_tstamp / r1 = *(u64 *)(r6 +152) / "
+               "r1 <<= 8 / r0 ^= r1"),
     "update": ("sched_cls", "r2 = {c} / call bpf_csum_update"),
     "buff_len": ("xdp", "call bpf_xdp_get_buff_len"),
     "ld_abs": ("socket_filter", "r6 = r1 / r0 = *(u16 *)skb[{a}]"),

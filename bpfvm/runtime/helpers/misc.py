@@ -83,6 +83,30 @@ def get_branch_snapshot(rt: Runtime, args: Args, frame: CallFrame) -> int:
     return -errno.EINVAL if args[2] else -errno.ENOENT
 
 
+@helper("get_func_arg_cnt")
+def get_func_arg_cnt(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(ctx) → number of the traced function's arguments, which lies before them."""
+    return rt.memory.load(args[0] - 8, 8)
+
+
+@helper("get_func_arg")
+def get_func_arg(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(ctx, number, to) → 0, or -EINVAL for an argument that isn't there."""
+    ctx, number, to, *_ = args
+    if u32(number) >= rt.memory.load(ctx - 8, 8):
+        return -errno.EINVAL
+    rt.memory.store(to, 8, rt.memory.load(ctx + 8 * u32(number), 8))
+    return 0
+
+
+@helper("get_func_ret")
+def get_func_ret(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(ctx, to) → 0: what the traced function returned lies behind its arguments."""
+    ctx, to, *_ = args
+    rt.memory.store(to, 8, rt.memory.load(ctx + 8 * rt.memory.load(ctx - 8, 8), 8))
+    return 0
+
+
 @helper("perf_event_read")
 def perf_event_read(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(map, flags) → an errno: no slot counts anything."""

@@ -10,7 +10,7 @@ from bpfvm.engine.services import CallFrame
 from bpfvm.isa.word import u32
 from bpfvm.runtime.helpers.table import Args, helper
 from bpfvm.runtime.jhash import jhash
-from bpfvm.runtime.test_run.skb import FIELDS
+from bpfvm.runtime.test_run.skb import ETH_P_IP, ETH_P_IPV6, FIELDS
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
@@ -20,6 +20,8 @@ MAX_OFFSET: Final = 0xFFFF
 RECOMPUTE_CSUM, INVALIDATE_HASH = 1, 2
 HDR_START_MAC, HDR_START_NET = 0, 1
 PACKET_OTHERHOST: Final = 3
+MAX_CLOCK: Final = 2
+"""BPF_SKB_CLOCK_TAI; only the first, REALTIME, may be without a time stamp"""
 TUNNEL_FLAGS: Final = 1
 """BPF_F_TUNINFO_IPV6"""
 
@@ -123,6 +125,19 @@ def skb_change_type(rt: Runtime, args: Args, frame: CallFrame) -> int:
     if rt.memory.load(at, 4) > PACKET_OTHERHOST or wanted > PACKET_OTHERHOST:
         return -errno.EINVAL
     rt.memory.store(at, 4, wanted)
+    return 0
+
+
+@helper("skb_set_tstamp")
+def skb_set_tstamp(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(skb, nanoseconds, which clock) → 0 or an errno."""
+    packet, stamp, clock = rt.packet_of(args[0], "bpf_skb_set_tstamp"), args[1], u32(args[2])
+    if int.from_bytes(rt.memory.read(packet.ctx + FIELDS["protocol"], 2), "big") not in (ETH_P_IP, ETH_P_IPV6):
+        return -errno.EOPNOTSUPP
+    if clock > MAX_CLOCK or (clock and not stamp):
+        return -errno.EINVAL
+    rt.memory.store(packet.ctx + FIELDS["tstamp"], 8, stamp)
+    rt.memory.store(packet.ctx + FIELDS["tstamp_type"], 1, clock)
     return 0
 
 

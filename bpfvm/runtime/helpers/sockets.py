@@ -70,6 +70,24 @@ def tcp_sock(rt: Runtime, args: Args, frame: CallFrame) -> int:
     return 0
 
 
+@helper(
+    *("skc_to_tcp6_sock", "skc_to_tcp_sock", "skc_to_tcp_timewait_sock", "skc_to_tcp_request_sock", "skc_to_udp6_sock"),
+    *("skc_to_unix_sock", "skc_to_mptcp_sock"),
+)
+def skc_to_sock(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(socket) → 0: it is of no such protocol."""
+    return 0
+
+
+@helper("skb_ancestor_cgroup_id")
+def skb_ancestor_cgroup_id(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(skb, level) → id of the running task's cgroup's ancestor there; 0 when there is none."""
+    rt.packet_of(args[0], "bpf_skb_ancestor_cgroup_id")
+    tasks, level = rt.need_tasks("bpf_skb_ancestor_cgroup_id"), s32(args[1])
+    ancestor = tasks.cgroup_ancestor(tasks.cgroup_of(rt.current()), level) if level >= 0 else 0
+    return tasks.cgroup_id_of(ancestor) if ancestor else 0
+
+
 @helper("get_socket_uid")
 def get_socket_uid(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(skb) → owner of the test run's socket, root."""

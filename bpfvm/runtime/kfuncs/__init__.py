@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bpfvm.runtime.kfuncs import arenas, cpumask, dynptrs, iterators, objects, sections, strings, tasks, work
+from bpfvm.runtime.kfuncs import arenas, cpumask, dynptrs, iterators, misc, objects, sections, strings, tasks, work
 from bpfvm.runtime.kfuncs.table import KFUNCS, Kfunc, kfunc
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "dynptrs",
     "iterators",
     "kfunc",
+    "misc",
     "objects",
     "sections",
     "strings",

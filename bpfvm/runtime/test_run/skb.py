@@ -20,7 +20,7 @@ FIELDS: Final = {
     "len": 0, "pkt_type": 4, "mark": 8, "protocol": 16, "vlan_present": 20, "vlan_tci": 24, "vlan_proto": 28,
     "priority": 32, "ingress_ifindex": 36, "ifindex": 40, "cb": 48, "hash": 68, "family": 88, "remote_ip4": 92,
     "local_ip4": 96, "remote_ip6": 100, "local_ip6": 116, "tstamp": 152, "wire_len": 160, "gso_segs": 164, "sk": 168,
-    "gso_size": 176, "hwtstamp": 184,
+    "gso_size": 176, "tstamp_type": 180, "hwtstamp": 184,
 }  # fmt: skip
 GIVEN: Final = {
     "mark": 4, "priority": 4, "ingress_ifindex": 4, "ifindex": 4, "cb": 20, "tstamp": 8, "wire_len": 4, "gso_segs": 4,
