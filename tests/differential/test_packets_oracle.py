@@ -74,7 +74,7 @@ def agree(source: str, kind: str, data: bytes, ctx: bytes = b"") -> Result:
     return found
 
 
-READABLE: Final = sorted({*FIELDS.values(), 12, 44, 48, 64} - {FIELDS["sk"], 152, 184})
+READABLE: Final = sorted({*FIELDS.values(), 12, 44, 48, 64} - {FIELDS["sk"], 152, 180, 184})
 FOR_SOME: Final = {
     FIELDS["wire_len"]: ("sched_cls", "sched_act"),
     **dict.fromkeys((88, 92, 96, 100, 116), ()),
