@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -169,7 +169,13 @@ def verify(
 @group.command()
 @click.argument("obj", type=click.Path())
 @click.argument("prog")
-@click.option("--arg", "args", multiple=True, metavar="N", help="An argument, in order; missing ones are 0.")
+@click.option(
+    "--arg",
+    "args",
+    multiple=True,
+    metavar="N",
+    help="An argument (`data`: points to --data), 0 if missing.",
+)
 @click.option("--ctx", metavar="HEX", help="The context's bytes: what BPF_PROG_TEST_RUN takes as ctx_in.")
 @click.option("--data", metavar="HEX", help="A frame, for programs that read packets (64 zero bytes if not given).")
 @set_option
@@ -195,13 +201,14 @@ def run(
 ) -> None:
     """Load OBJ and run PROG once: R0, the packet, what it printed, which globals it changed."""
     from bpfvm.report.console import make_console
-    from bpfvm.report.program_run import Request, print_run, run_data, run_program
+    from bpfvm.report.program_run import print_run, run_data, run_program
+    from bpfvm.report.run_context import Request
     from bpfvm.report.source import open_named
     from bpfvm.session import Session
 
     request = Request(
         prog,
-        args=tuple(_number(each) for each in args),
+        args=tuple(_argument(each) for each in args),
         ctx=_bytes("--ctx", ctx),
         data=_bytes("--data", data),
         repeat=repeat,
@@ -218,11 +225,13 @@ def run(
         print_run(result, make_console())
 
 
-def _number(text: str) -> int:
+def _argument(text: str) -> int | Literal["data"]:
+    if text == "data":
+        return "data"
     try:
         return int(text, 0)
     except ValueError:
-        raise UsageError(f"--arg {text}: write a number, decimal or 0x…") from None
+        raise UsageError(f"--arg {text}: write a number, decimal or 0x…, or `data`") from None
 
 
 def _bytes(option: str, text: str | None) -> bytes | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""One program run by itself: its context from numbers or bytes, what it returned, printed and changed."""
+"""One program run by itself: what it returned, printed and changed."""
 
 from __future__ import annotations
 
@@ -10,46 +10,24 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bpfvm.btf import types as t
 from bpfvm.engine.image import Image
 from bpfvm.errors import UsageError
 from bpfvm.isa.disasm import disasm
-from bpfvm.obj.model import ObjectSpec, Program, ProgramSpec
-from bpfvm.report.c_text import declaration, value_text
+from bpfvm.obj.model import ObjectSpec, ProgramSpec
+from bpfvm.report.c_text import value_text
 from bpfvm.report.console import print_table
 from bpfvm.report.hexdump import hexdump
 from bpfvm.report.listing import globals_of
-from bpfvm.runtime.test_run import RUNNABLE, TestContext, make_context
+from bpfvm.report.run_context import Block, Request, check_request, make_run_context
+from bpfvm.runtime.test_run import TestContext
 from bpfvm.session import LoadedObject, Session
 from bpfvm.session.settings import Value
-
-ARGUMENT_TYPES = ("struct_ops", "tracing", "lsm", "raw_tracepoint", "raw_tracepoint_writable")
-"""program types whose context is an array of 8-byte arguments"""
-BYTES_TYPES = ("syscall", "kprobe", "tracepoint")
-"""program types whose context is a block of bytes that user space or the architecture defines"""
-MAX_CONTEXT = 64 << 10
-TEST_DATA = bytes(64)
-"""the packet when none is given: what the kernel tree's runners use"""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to run, on what. ``args`` are wrapped to 64 bits; ``ctx`` and ``data`` are bytes; ``elapse``: ns that pass
-    after the last run, None: not even work that waits runs."""
-
-    prog: str
-    args: tuple[int, ...] = ()
-    ctx: bytes | None = None
-    data: bytes | None = None
-    repeat: int = 1
-    elapse: int | None = None
-    trace: bool = False
 
 
 @dataclass(slots=True)
 class RunResult:
-    """``returned``: R0 (u64) of each run. ``changed``: global → values before and after. ``data``: the packet after the
-    last run, None for programs without one."""
+    """``returned``: R0 (u64) of each run. ``changed``: global → values before and after. ``data``: the packet, or what
+    an argument points to, after the last run; None when there is none."""
 
     prog: str
     returned: list[int] = field(default_factory=list)
@@ -58,6 +36,7 @@ class RunResult:
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     ctx: bytes = b""
     data: bytes | None = None
+    what: str = "data"
     steps: list[str] = field(default_factory=list)
 
 
@@ -68,40 +47,14 @@ def run_program(
 
     Raises UsageError for what can't be run, Rejected, Trap, KernelReport.
     """
-    _check(request, _named(spec, request.prog).prog_type)
+    check_request(request, _named(spec, request.prog).prog_type)
     loaded = load_program(session, spec, request.prog, settings=settings)
     program = loaded.programs[request.prog].program
-    return _run(session, loaded, request, _context(session, program, request))
-
-
-@dataclass(slots=True)
-class _Block:
-    """A context that is nothing but bytes; before it lies the number of arguments, as trampolines put it."""
-
-    session: Session
-    addr: int
-    size: int
-
-    def data_out(self) -> None:
-        """There is no packet."""
-
-    def ctx_out(self) -> bytes:
-        """The bytes now."""
-        return self.session.memory.read(self.addr, self.size)
-
-
-def _context(session: Session, program: Program, request: Request) -> _Block | TestContext:
-    """What the program gets in r1. Raises SyscallError with BPF_PROG_TEST_RUN's errno for a packet it refuses."""
-    if program.prog_type in RUNNABLE:
-        data = TEST_DATA if request.data is None else request.data
-        return make_context(session.runtime, program.prog_type, data, request.ctx or b"")
-    block = request.ctx if request.ctx is not None else _arguments(session, program, request.args)
-    if not block:
-        return _Block(session, 0, 0)
-    address = session.memory.alloc(8 + len(block) + 8, what="bpf context") + 8
-    session.memory.store(address - 8, 8, len(block) // 8)
-    session.memory.write(address, block)
-    return _Block(session, address, len(block))
+    context = make_run_context(session, program, request)
+    try:
+        return _run(session, loaded, request, context)
+    finally:
+        context.close()
 
 
 def load_program(
@@ -132,51 +85,7 @@ def _narrowed(spec: ObjectSpec, prog: ProgramSpec) -> ObjectSpec:
     return replace(spec, programs=kept | {prog.name: replace(prog, autoload=True)}, struct_ops={})
 
 
-def _check(request: Request, prog_type: str) -> None:
-    """Raises UsageError, saying what can be run, for a request that doesn't fit the program's type."""
-    if prog_type not in (*ARGUMENT_TYPES, *BYTES_TYPES, *RUNNABLE):
-        runnable = ", ".join((*ARGUMENT_TYPES, *BYTES_TYPES, *RUNNABLE))
-        raise UsageError(f"not emulated: runs of {prog_type} programs by themselves (possible: {runnable})")
-    if request.data is not None and prog_type not in RUNNABLE:
-        raise UsageError(f"--data: programs of type {prog_type} read no packet data")
-    if request.ctx is not None and prog_type in ARGUMENT_TYPES:
-        raise UsageError(f"--ctx: programs of type {prog_type} take arguments; use --arg")
-    if request.args and prog_type not in ARGUMENT_TYPES:
-        how = "take a packet; use --data" if prog_type in RUNNABLE else "take a block of bytes; use --ctx"
-        raise UsageError(f"--arg: programs of type {prog_type} {how}")
-    if request.ctx is not None and len(request.ctx) > MAX_CONTEXT:
-        raise UsageError(f"--ctx: {len(request.ctx)} bytes are more than the limit of {MAX_CONTEXT}")
-
-
-def _arguments(session: Session, program: Program, args: Sequence[int]) -> bytes:
-    """The context's 8-byte slots: the arguments given, then zeros up to the number of parameters."""
-    if program.prog_type in BYTES_TYPES:
-        return b""
-    params = _parameters(session, program)
-    if params is not None and len(args) > len(params):
-        named = ", ".join(params) or "none"
-        raise UsageError(f"--arg was given {len(args)} times, but {program.name} has {len(params)} arguments ({named})")
-    count = len(params) if params is not None else max(len(args), 1)
-    padded = (*args, *(0,) * (count - len(args)))
-    return b"".join((each & (1 << 64) - 1).to_bytes(8, "little") for each in padded)
-
-
-def _parameters(session: Session, program: Program) -> tuple[str, ...] | None:
-    """Declarations of the parameters of what a program implements or attaches to; None when nothing says."""
-    proto: t.BtfType | None = None
-    if program.prog_type == "struct_ops":
-        kernel_type = session.kernel.registry.by_id(program.attach_btf_id)
-        if kernel_type is not None:
-            proto = kernel_type.members[program.expected_attach_type].proto
-    elif program.attach_btf_id:
-        func = session.btf.type(program.attach_btf_id)
-        proto = session.btf.resolve(func.type) if isinstance(func, t.Func) else None
-    if not isinstance(proto, t.FuncProto):
-        return None
-    return tuple(declaration(session.btf, each.type, each.name) for each in proto.params)
-
-
-def _run(session: Session, loaded: LoadedObject, request: Request, context: _Block | TestContext) -> RunResult:
+def _run(session: Session, loaded: LoadedObject, request: Request, context: Block | TestContext) -> RunResult:
     result = RunResult(request.prog)
     before = _variables(loaded)
     printed, console = len(session.trace), len(session.console)
@@ -194,6 +103,7 @@ def _run(session: Session, loaded: LoadedObject, request: Request, context: _Blo
     after = _variables(loaded)
     result.changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
     result.ctx, result.data = context.ctx_out(), context.data_out()
+    result.what = "packet" if isinstance(context, TestContext) else "data"
     return result
 
 
@@ -236,7 +146,7 @@ def print_run(result: RunResult, console: Console) -> None:
     runs = f" (run {len(result.returned)} of {len(result.returned)})" if len(result.returned) > 1 else ""
     console.print(Text(f"R0 = {r0:#x} (as int: {signed}){runs}", style="bold"))
     if result.data is not None:
-        console.print(Text(f"packet: {len(result.data)} bytes\n{hexdump(result.data)}"))
+        console.print(Text(f"{result.what}: {len(result.data)} bytes\n{hexdump(result.data)}"))
     rows = [(name, value_text(was), value_text(now)) for name, (was, now) in result.changed.items()]
     print_table(console, "changed globals", ("name", "before", "after"), rows)
 

@@ -27,6 +27,7 @@ from bpfvm.session.make_maps import create, fill_slots
 from bpfvm.session.settings import Value, apply_settings
 from bpfvm.session.subsystems import find_subsystem
 from bpfvm.struct_ops.attach import BpfMap
+from bpfvm.struct_ops.dummy_ops import DummyOps
 from bpfvm.struct_ops.kernel import Kernel
 from bpfvm.struct_ops.load import LoadPlan, plan_struct_ops
 from bpfvm.struct_ops.syscall import Syscalls
@@ -89,6 +90,7 @@ class Session:
         if reports == "record":
             self.memory.report = self._record
         self.thp = subsystem.boot(self.kernel, profile=thp, **options)
+        self.kernel.registry.register(DummyOps())
 
     def __enter__(self) -> Session:
         return self

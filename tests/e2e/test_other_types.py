@@ -12,7 +12,8 @@ from bpf_progs.compiler import CompilerMissing, find_compiler
 from bpfvm.cli.main import run
 from bpfvm.errors import UsageError
 from bpfvm.obj.open import open_object
-from bpfvm.report.program_run import Request, run_program
+from bpfvm.report.program_run import run_program
+from bpfvm.report.run_context import Request
 from bpfvm.report.source import read_btf
 from bpfvm.report.verdicts import verify_programs
 from bpfvm.session import Session

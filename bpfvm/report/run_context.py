@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What a program is run on: its context from numbers or bytes, with a packet if it reads one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bpfvm.btf import types as t
+from bpfvm.errors import UsageError
+from bpfvm.memory import Memory
+from bpfvm.obj.model import Program
+from bpfvm.report.c_text import declaration
+from bpfvm.runtime.test_run import RUNNABLE, TestContext, make_context
+from bpfvm.session import Session
+
+ARGUMENT_TYPES = ("struct_ops", "tracing", "lsm", "raw_tracepoint", "raw_tracepoint_writable")
+"""program types whose context is an array of 8-byte arguments"""
+BYTES_TYPES = ("syscall", "kprobe", "tracepoint")
+"""program types whose context is a block of bytes that user space or the architecture defines"""
+MAX_CONTEXT = 64 << 10
+TEST_DATA = bytes(64)
+"""the packet when none is given: what the kernel tree's runners use"""
+DATA: Final = "data"
+COUNT_SIZE = 8
+"""bytes before a context of arguments, which hold their number"""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run, on what. ``args`` are wrapped to 64 bits, DATA stands for the address of ``data``; ``ctx`` and
+    ``data`` are bytes; ``elapse``: ns that pass after the last run, None: not even work that waits runs."""
+
+    prog: str
+    args: tuple[int | Literal["data"], ...] = ()
+    ctx: bytes | None = None
+    data: bytes | None = None
+    repeat: int = 1
+    elapse: int | None = None
+    trace: bool = False
+
+
+@dataclass(slots=True)
+class Block:
+    """A context that is nothing but bytes; before it lies the number of arguments, as trampolines put it. ``data``:
+    address and size of what an argument points to."""
+
+    memory: Memory
+    addr: int = 0
+    size: int = 0
+    data: tuple[int, int] = (0, 0)
+
+    def data_out(self) -> bytes | None:
+        """What the argument points to now; None when no argument does."""
+        return self.memory.read(*self.data) if self.data[0] else None
+
+    def ctx_out(self) -> bytes:
+        """The bytes now."""
+        return self.memory.read(self.addr, self.size)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.memory.free(self.addr - COUNT_SIZE if self.addr else 0)
+        self.memory.free(self.data[0])
+
+
+def make_run_context(session: Session, program: Program, request: Request) -> Block | TestContext:
+    """What the program gets in r1. Raises SyscallError with BPF_PROG_TEST_RUN's errno for a packet it refuses."""
+    if program.prog_type in RUNNABLE:
+        data = TEST_DATA if request.data is None else request.data
+        return make_context(session.runtime, program.prog_type, data, request.ctx or b"")
+    block, memory = Block(session.memory), session.memory
+    if request.data:
+        block.data = memory.alloc(len(request.data), what="data"), len(request.data)
+        memory.write(block.data[0], request.data)
+    args = tuple(block.data[0] if each == DATA else each for each in request.args)
+    content = request.ctx if request.ctx is not None else _arguments(session, program, args)
+    if content:
+        block.size = len(content)
+        block.addr = memory.alloc(COUNT_SIZE + len(content) + 8, what="bpf context") + COUNT_SIZE
+        memory.store(block.addr - COUNT_SIZE, 8, len(content) // 8)
+        memory.write(block.addr, content)
+    return block
+
+
+def check_request(request: Request, prog_type: str) -> None:
+    """Raises UsageError, saying what can be run, for a request that doesn't fit the program's type."""
+    if prog_type not in (*ARGUMENT_TYPES, *BYTES_TYPES, *RUNNABLE):
+        runnable = ", ".join((*ARGUMENT_TYPES, *BYTES_TYPES, *RUNNABLE))
+        raise UsageError(f"not emulated: runs of {prog_type} programs by themselves (possible: {runnable})")
+    if request.data is not None and prog_type not in RUNNABLE and DATA not in request.args:
+        how = " (an argument can point to it: --arg data)" if prog_type in ARGUMENT_TYPES else ""
+        raise UsageError(f"--data: programs of type {prog_type} read no packet data{how}")
+    if request.data is None and DATA in request.args:
+        raise UsageError("--arg data: what it points to is given with --data")
+    if request.ctx is not None and prog_type in ARGUMENT_TYPES:
+        raise UsageError(f"--ctx: programs of type {prog_type} take arguments; use --arg")
+    if request.args and prog_type not in ARGUMENT_TYPES:
+        how = "take a packet; use --data" if prog_type in RUNNABLE else "take a block of bytes; use --ctx"
+        raise UsageError(f"--arg: programs of type {prog_type} {how}")
+    if request.ctx is not None and len(request.ctx) > MAX_CONTEXT:
+        raise UsageError(f"--ctx: {len(request.ctx)} bytes are more than the limit of {MAX_CONTEXT}")
+
+
+def _arguments(session: Session, program: Program, args: Sequence[int]) -> bytes:
+    """The context's 8-byte slots: the arguments given, then zeros up to the number of parameters."""
+    if program.prog_type in BYTES_TYPES:
+        return b""
+    params = _parameters(session, program)
+    if params is not None and len(args) > len(params):
+        named = ", ".join(params) or "none"
+        raise UsageError(f"--arg was given {len(args)} times, but {program.name} has {len(params)} arguments ({named})")
+    count = len(params) if params is not None else max(len(args), 1)
+    padded = (*args, *(0,) * (count - len(args)))
+    return b"".join((each & (1 << 64) - 1).to_bytes(8, "little") for each in padded)
+
+
+def _parameters(session: Session, program: Program) -> tuple[str, ...] | None:
+    """Declarations of the parameters of what a program implements or attaches to; None when nothing says."""
+    proto: t.BtfType | None = None
+    if program.prog_type == "struct_ops":
+        kernel_type = session.kernel.registry.by_id(program.attach_btf_id)
+        if kernel_type is not None:
+            proto = kernel_type.members[program.expected_attach_type].proto
+    elif program.attach_btf_id:
+        func = session.btf.type(program.attach_btf_id)
+        proto = session.btf.resolve(func.type) if isinstance(func, t.Func) else None
+    if not isinstance(proto, t.FuncProto):
+        return None
+    return tuple(declaration(session.btf, each.type, each.name) for each in proto.params)
