@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 
 import pytest
 
 from bpfvm.errors import SyscallError
+from bpfvm.isa.asm import asm
+from bpfvm.isa.insn import encode
 from bpfvm.memory import Memory
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime import Map, Runtime
+from tests import kernel_oracle
 from tests.differential.bpf_maps import KernelMap, create, possible_cpus, unusable
 
 WHY_NOT = unusable()
@@ -121,6 +125,46 @@ def test_an_lru_map_that_never_fills_agrees(kind: str) -> None:
                 (("get", (key,)), ("update", (key, dice.randbytes(size), flag)), ("delete", (key,)))
             )
             assert _ours(ours, operation, *args) == getattr(theirs, operation)(*args), (operation, args)
+    finally:
+        theirs.close()
+
+
+@pytest.fixture
+def one_cpu() -> Iterator[int]:
+    """The only CPU this thread runs on meanwhile."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    yield min(allowed)
+    os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.parametrize("kind", ["lru_hash", "lru_percpu_hash"])
+@pytest.mark.parametrize("flags", [0, 2])
+@pytest.mark.parametrize("entries", [1, 2, 5, 16, 40])
+def test_full_lru_maps_drop_the_same_elements(kind: str, flags: int, entries: int, one_cpu: int) -> None:
+    """Programs' lookups mark elements, so some of the lookups are a program's."""
+    dice = random.Random(f"{kind} {flags} {entries}")
+    runtime = _runtime()
+    runtime.cpu = one_cpu
+    ours = runtime.create_map(MapSpec("m", kind, 4, 8, entries, flags))
+    theirs = KernelMap(kind, 4, 8, entries, flags)
+    theirs.value_size = size = ours.user_value_size
+    try:
+        for step in range(200):
+            number = dice.randrange(2 * entries + 2)
+            key = number.to_bytes(4, "little")
+            operation = dice.choice(("update", "update", "update", "get", "delete", "seen", "seen"))
+            if operation == "seen":
+                source = f"*(u32 *)(r10 -4) = {number}\nr1 = map[id:0]\nr2 = r10\nr2 += -4\ncall bpf_map_lookup_elem\n"
+                insns = encode(asm(f"{source}if r0 == 0 goto +1\nr0 = 1\nexit"))
+                assert (
+                    bool(ours.lookup_elem(key))
+                    == kernel_oracle.test_run(insns, "socket_filter", maps=[theirs.fd]).retval
+                )
+                continue
+            args = (key, dice.randbytes(size), dice.choice((0, 0, 0, 1, 2, 3))) if operation == "update" else (key,)
+            assert _ours(ours, operation, *args) == getattr(theirs, operation)(*args), (step, operation, number)
+            assert set(ours.keys()) == _all_keys(theirs), (step, operation, number)
     finally:
         theirs.close()
 
