@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Helpers that call a function of the program: kernel/bpf/verifier.c push_callback_call, set_loop_callback_state,
-set_map_elem_callback_state, set_find_vma_callback_state (6.18)."""
+set_map_elem_callback_state, set_find_vma_callback_state, set_user_ringbuf_callback_state (6.18)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Final
 from bpfvm.btf import types as t
 from bpfvm.isa.insn import Insn
 from verifier.backtrack import mark_chain_precision
+from verifier.dynptrs import LOCAL, dynptr_reg
 from verifier.env import Env
+from verifier.func_args import match_static_args
 from verifier.helper_state import CallMeta
 from verifier.paths import push_path
 from verifier.reg import NOT_INITIALIZED, Pointee, RegState, pointer, unknown
@@ -28,6 +30,7 @@ def push_callback(env: Env, insn: Insn, subprog: int, args: list[RegState], ctx:
     """Queue a path through the callback, with these r1..r5; the current path goes on as if it were not called
     (again). ctx: (register of the callee, register of the caller it is a copy of)."""
     del insn
+    match_static_args(env, subprog)
     env.subprogs[subprog].is_cb = True
     start = env.subprogs[subprog].start
     state = push_path(env, start, env.insn_idx)
@@ -93,3 +96,9 @@ def check_find_vma(env: Env, insn: Insn, meta: CallMeta) -> None:
     regs, btf = env.frame.regs, env.kernel_btf
     area = pointer(PTR_TO_BTF_ID, ptr=Pointee(btf=btf, btf_id=btf.find("vm_area_struct", t.Struct)))
     push_callback(env, insn, meta.subprogno, [regs[1], area, regs[4], NOT_INITIALIZED, NOT_INITIALIZED], (3, 4))
+
+
+def check_drain(env: Env, insn: Insn, meta: CallMeta) -> None:
+    """bpf_user_ringbuf_drain(): the callback gets a dynptr of the kernel's, and the context."""
+    args = [dynptr_reg(LOCAL, env.new_id()), env.frame.regs[3], *[NOT_INITIALIZED] * 3]
+    push_callback(env, insn, meta.subprogno, args, (2, 3))

@@ -16,12 +16,13 @@ from verifier import cnum, tnum
 from verifier.arg_kinds import HelperProto
 from verifier.attach_types import MODIFY_RETURN, TRACE_FENTRY, TRACE_FEXIT
 from verifier.backtrack import mark_chain_precision
-from verifier.callbacks import check_find_vma, check_for_each, check_loop
+from verifier.callbacks import check_drain, check_find_vma, check_for_each, check_loop
 from verifier.cfg import CHANGES_PACKET
 from verifier.dynptr_args import HELPERS_WITH_DYNPTRS
 from verifier.dynptrs import release_dynptr
 from verifier.env import Env
 from verifier.format_check import check_snprintf
+from verifier.func_args import match_static_args
 from verifier.helper_args import check_arg
 from verifier.helper_hooks import check_set_retval, hook_allows, open_to_all
 from verifier.helper_state import CallMeta
@@ -198,9 +199,12 @@ def _by_helper(env: Env, insn: Insn, proto: HelperProto, meta: CallMeta) -> None
         check_for_each(env, insn, meta)
     elif name == "find_vma":
         check_find_vma(env, insn, meta)
+    elif name == "user_ringbuf_drain":
+        check_drain(env, insn, meta)
     elif name in HELPERS_WITH_DYNPTRS:
         HELPERS_WITH_DYNPTRS[name](env, meta)
     elif name == "timer_set_callback":
+        match_static_args(env, meta.subprogno)
         push_async(env, meta.subprogno, env.frame.regs[1], sleepable=False)
     elif name == "snprintf":
         check_snprintf(env)

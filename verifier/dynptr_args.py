@@ -8,15 +8,12 @@ from collections.abc import Callable
 from typing import Final
 
 from bpfvm.isa.word import U32_MAX
-from verifier.callbacks import push_callback
 from verifier.dynptrs import (
     FLAG_OF_KIND,
-    LOCAL,
     SKB,
     SKB_META,
     SLOTS,
     XDP,
-    dynptr_reg,
     dynptr_spi,
     is_initialised,
     kind_of,
@@ -28,7 +25,7 @@ from verifier.helper_state import CallMeta
 from verifier.kfunc_state import KfuncCall
 from verifier.memory import check_mem_access
 from verifier.packet import may_access_packet
-from verifier.reg import NOT_INITIALIZED, Pointee, RegState, pointer
+from verifier.reg import Pointee, RegState, pointer
 from verifier.reg_fmt import DYNPTR_NAMES
 from verifier.reg_type import (
     CONST_PTR_TO_DYNPTR,
@@ -103,18 +100,10 @@ def _write(env: Env, meta: CallMeta) -> None:
     meta.changes_packet = state_of(env, env.frame.regs[1]).ptr.dynptr_type in (SKB, SKB_META)
 
 
-def _drain(env: Env, meta: CallMeta) -> None:
-    """bpf_user_ringbuf_drain(): the callback gets a dynptr of the kernel's, and the context."""
-    regs = env.frame.regs
-    args = [dynptr_reg(LOCAL, env.new_id()), regs[3], *[NOT_INITIALIZED] * 3]
-    push_callback(env, env.insns[env.insn_idx], meta.subprogno, args, (2, 3))
-
-
 HELPERS_WITH_DYNPTRS: Final[dict[str, Callable[[Env, CallMeta], None]]] = {
     "dynptr_from_mem": _from_mem,
     "dynptr_data": _data,
     "dynptr_write": _write,
-    "user_ringbuf_drain": _drain,
 }
 """What the call means beyond its arguments, by name without `bpf_`."""
 

@@ -19,7 +19,7 @@ from verifier.ctx_structs import PROJECTIONS, is_ctx_pointer
 from verifier.dynptr_args import SLICES, check_kfunc_dynptr, slice_result
 from verifier.env import Env
 from verifier.exceptions import THROW, check_throw, check_thrown
-from verifier.func_args import check_mem_arg
+from verifier.func_args import check_mem_arg, match_static_args
 from verifier.graph import (
     ADDERS,
     RBTREE_ADD,
@@ -132,6 +132,7 @@ def check_call_kfunc(env: Env, insn: Insn, op: Op) -> int:
     if meta.name == RBTREE_ADD:
         push_less(env, insn, call)
     elif meta.name in ASYNC_KFUNCS:
+        match_static_args(env, call.subprogno)
         push_kfunc_callback(env, call)
     _regions(env, meta)
     if call.release_regno and not release_ref(env, env.frame.regs[call.release_regno].ref_obj_id):

@@ -13,7 +13,7 @@ from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import Op
 from verifier.backtrack import mark_chain_precision
 from verifier.env import Env, Subprog
-from verifier.func_args import check_passed, function_args
+from verifier.func_args import check_passed, function_args, match_static_args
 from verifier.packet import clear_all_pkt_pointers
 from verifier.reg import RegState, unknown
 from verifier.reg_type import PTR_TO_STACK, SCALAR_VALUE
@@ -44,7 +44,7 @@ def check_call_local(env: Env, insn: Insn, op: Op) -> int:
     sub = env.subprogs[index]
     if sub.is_global:
         return _call_global(env, index, sub)
-    _match_static_args(env, index, sub)
+    match_static_args(env, index)
     caller_no = len(env.state.frames) - 1
     if caller_no + 1 >= MAX_CALL_FRAMES:
         env.reject(E2BIG, f"the call stack of {caller_no + 2} frames is too deep")
@@ -64,17 +64,6 @@ def check_call_local(env: Env, insn: Insn, op: Op) -> int:
         env.log.write("callee:\n" + state_text(env, env.state, caller_no + 1, True))
     env.scratched_regs |= 1
     return target
-
-
-def _match_static_args(env: Env, index: int, sub: Subprog) -> None:
-    """Hold what a static function gets against its BTF. Compilers change such functions, so nothing is refused, but
-    it shows in the log (btf_check_subprog_call)."""
-    if sub.unreliable or not env.program.func_info:
-        return
-    try:
-        check_passed(env, index)
-    except (BadInput, Rejection):
-        sub.unreliable = True
 
 
 def _call_global(env: Env, index: int, sub: Subprog) -> int:
