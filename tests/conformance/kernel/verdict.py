@@ -75,20 +75,23 @@ def judge(
     selftests: bool = False,
     caps: Capabilities = ALL_CAPS,
     custom_btf: str = "",
+    with_log: bool = True,
 ) -> Verdict:
     """Link and verify one program as the kernel tree's tools load it.
 
     ``flags``: BPF_F_* of the load; ``ext_type``: what an extension is loaded as; ``selftests``: the kernel is as the
     tree's own tests ask for, with CONFIG_FUNCTION_ERROR_INJECTION and bpf_testmod; ``caps``: what the loader may do;
     ``custom_btf``: the object whose types CO-RE relocations are made against. At log level 0 the log of a refused
-    program is made all the same, as libbpf does.
+    program is made all the same, as libbpf does, unless it is not wanted (``with_log``).
     """
     try:
         machine = test_kernel() if selftests else kernel()
         program = linked(opened(path), prog, machine, flags, ext_type, _types_of(custom_btf) if custom_btf else None)
     except BpfvmError as error:
         return Verdict("load", f"load: {_general(str(error).removeprefix(path + ': '))}", str(error))
-    return judge_program(program, kernel_profile, flags=flags, log_level=log_level, selftests=selftests, caps=caps)
+    return judge_program(
+        program, kernel_profile, flags=flags, log_level=log_level, selftests=selftests, caps=caps, with_log=with_log
+    )
 
 
 def judge_program(
@@ -99,6 +102,7 @@ def judge_program(
     log_level: int = 0,
     selftests: bool = False,
     caps: Capabilities = ALL_CAPS,
+    with_log: bool = True,
 ) -> Verdict:
     """Verify a program that is linked already."""
     machine = test_kernel() if selftests else kernel()
