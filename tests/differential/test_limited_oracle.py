@@ -6,13 +6,18 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import bpf_progs
+from bpfvm.conform.expectation import read_tags
+from bpfvm.conform.messages import first_missing
 from bpfvm.isa.helper_ids import HELPERS
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.map_types import MAP_TYPES
 from bpfvm.obj.model import MapSpec
+from bpfvm.obj.open import open_object
 from tests import kernel_oracle as ko
 from tests.differential import verifier_oracle
 from tests.differential.limited_cases import LEAKS, SPECULATION
@@ -31,6 +36,7 @@ pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 MAX_STEPS = 1000
 GIVES_UP = "loop1000"
 """Looked at for a million steps here before it is refused."""
+SUITE = Path(bpf_progs.__file__).parent / "built/verifier/speculation.bpf.o"
 CASES = [case for case in (*PLAIN, *LEAKS, *SPECULATION) if case.name != GIVES_UP]
 END = (Insn(0xB7, 0, 0, 0, 1), Insn(0x95))
 CANNOT = "cannot use helper"
@@ -61,6 +67,19 @@ def test_the_cases_are_of_both_kinds(process: LimitedProcess) -> None:
     logs = [process.both(assemble(case.text), case.prog_type, case.maps) for case in SPECULATION]
     assert sum(got.accepted and "(speculative execution)" in got.log for got in logs) > 5
     assert not any(process.both(assemble(case.text), case.prog_type, case.maps).accepted for case in LEAKS)
+
+
+@pytest.mark.parametrize("name", open_object(SUITE).programs)
+def test_our_suite_about_speculation(process: LimitedProcess, name: str) -> None:
+    """What is said there of who has no capability holds for who has CAP_BPF."""
+    spec = open_object(SUITE)
+    assert spec.btf is not None
+    expected = read_tags(spec.btf, name)
+    assert expected is not None
+    got = process.both_object(SUITE, name)
+    _same(got, name)
+    assert got.accepted != expected.unpriv.failure
+    assert first_missing(got.log, expected.unpriv.messages) is None
 
 
 @pytest.mark.parametrize("first", range(0, 120, 20))
