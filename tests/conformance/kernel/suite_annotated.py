@@ -62,7 +62,8 @@ def judge_one(path: str, prog: str) -> Record:
 
 def _in_mode(path: str, prog: str, expected: Expectation, wanted: Mode, caps: Capabilities) -> Record:
     custom = str(Path(path).parent / expected.custom_btf) if expected.custom_btf else ""
-    level, flags = expected.log_level, expected.flags
+    # what is to be refused gets its log at once
+    level, flags = expected.log_level or int(bool(wanted.failure)), expected.flags
     verdict = judge(path, prog, PROFILE, flags=flags, log_level=level, selftests=True, caps=caps, custom_btf=custom)
     record = verdict.record() | {"expected": "failure" if wanted.failure else "success"}
     return record | _compare(path, wanted, verdict, caps)
