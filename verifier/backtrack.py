@@ -164,7 +164,7 @@ def _through_state(env: Env, bt: Backtrack, state: VerifierState, last: int, nex
                 looked_for = bt.regs[bt.frame]
                 if looked_for & step[0]:
                     bt.regs[bt.frame] = looked_for & step[1] | step[2]
-        if not bt.regs[bt.frame] and bt.empty():
+        if not bt.regs[bt.frame] and not bt.slots[bt.frame] and bt.empty():
             return
         next_idx = i
         if i == first and (end == 0 or (end == 1 and entry is not None)):

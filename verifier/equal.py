@@ -93,8 +93,8 @@ def regs_exact(old: RegState, cur: RegState, ids: IdMap) -> bool:
     return (
         old.type == cur.type
         and old.off == cur.off
-        and old.ptr == cur.ptr
-        and old.num == cur.num
+        and (old.ptr is cur.ptr or old.ptr == cur.ptr)
+        and old.num.same(cur.num)
         and ids.same(old.id, cur.id)
         and ids.same(old.ref_obj_id, cur.ref_obj_id)
     )
@@ -115,7 +115,7 @@ def regsafe(old: RegState, cur: RegState, ids: IdMap, exact: int) -> bool:
         return False
     if type_ == SCALAR_VALUE:
         if ids.identical:
-            same = old.num == cur.num and old.off == cur.off
+            same = old.num.same(cur.num) and old.off == cur.off
             return same and ids.same_scalar(old.id, cur.id)
         if not old.precise and exact == NOT_EXACT and not ids.all_precise:
             return True
@@ -130,7 +130,7 @@ def regsafe(old: RegState, cur: RegState, ids: IdMap, exact: int) -> bool:
     if base in _RANGED:
         return (
             old.off == cur.off
-            and old.ptr == cur.ptr
+            and (old.ptr is cur.ptr or old.ptr == cur.ptr)
             and _covers(old, cur)
             and ids.same(old.id, cur.id)
             and ids.same(old.ref_obj_id, cur.ref_obj_id)

@@ -59,10 +59,10 @@ class Instance:
             found = self.frames[frame] = FrameMasks(self.count)
         return found
 
-    def live_before(self, insn: int, frame: int, spi: int) -> bool:
-        """The slot is live before the instruction."""
+    def live_before(self, insn: int, frame: int) -> int:
+        """Mask of a frame's slots that are live before the instruction."""
         found = self.frames[frame]
-        return found is not None and bool(found.live[insn - self.start] >> spi & 1)
+        return found.live[insn - self.start] if found is not None else 0
 
 
 @final
@@ -286,15 +286,12 @@ class Liveness:
         self.query = [self.instance(self.chain_of(state, i)) for i in range(len(state.frames))]
         self.query_idx = state.insn_idx
 
-    def alive(self, frameno: int, spi: int) -> bool:
-        """The slot may still be read, by the innermost function or after it returns."""
+    def alive(self, frameno: int) -> int:
+        """Mask of a frame's slots that may still be read, by the innermost function or after it returns."""
         inner = self.query[-1]
-        if inner.live_before(self.query_idx, frameno, spi):
-            return True
-        env = self._env
+        mask = inner.live_before(self.query_idx, frameno)
         for i in range(frameno, len(self.query) - 1):
             site = inner.chain[i]
-            at = site if env.calls_callback[site] else site + 1
-            if self.query[i].live_before(at, frameno, spi):
-                return True
-        return False
+            at = site if self._env.calls_callback[site] else site + 1
+            mask |= self.query[i].live_before(at, frameno)
+        return mask

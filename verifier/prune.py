@@ -50,8 +50,9 @@ def _clean(env: Env, state: VerifierState) -> None:
         for i in range(10):
             if not live >> i & 1:
                 frame.regs[i] = NOT_INITIALIZED
-        for spi, slot in enumerate(frame.stack):
-            if slot is not EMPTY_SLOT and not liveness.alive(frameno, spi):
+        alive = liveness.alive(frameno)
+        for spi in range(len(frame.stack)):
+            if not alive >> spi & 1:
                 frame.stack[spi] = EMPTY_SLOT
 
 
