@@ -83,6 +83,7 @@ static long (*const bpf_timer_set_callback)(struct bpf_timer *timer, void *callb
 static long (*const bpf_timer_start)(struct bpf_timer *timer, u64 nsecs, u64 flags) = (void *)171;
 static long (*const bpf_timer_cancel)(struct bpf_timer *timer) = (void *)172;
 static long (*const bpf_loop)(u32 nr_loops, void *callback, void *ctx, u64 flags) = (void *)181;
+static long (*const bpf_strncmp)(const char *s1, u32 s1_size, const char *s2) = (void *)182;
 static void *(*const bpf_kptr_xchg)(void *field, void *ptr) = (void *)194;
 static long (*const bpf_dynptr_from_mem)(void *data, u32 size, u64 flags, struct bpf_dynptr *ptr) = (void *)197;
 static long (*const bpf_ringbuf_reserve_dynptr)(void *ringbuf, u32 size, u64 flags, struct bpf_dynptr *ptr) = (void *)198;

@@ -68,4 +68,40 @@ __naked int helper_that_does_not_exist(void)
 	asm volatile("call 9999; exit;");
 }
 
+const char word[] = "word";
+const char endless[4] = {'w', 'o', 'r', 'd'};
+char writable[] = "word";
+
+SEC("socket") __success __retval(0)
+int constant_string(void *ctx)
+{
+	char local[5] = "word";
+
+	return bpf_strncmp(local, sizeof(local), word);
+}
+
+SEC("socket") __failure __msg("R3 type=fp expected=map_value")
+int string_on_the_stack(void *ctx)
+{
+	char local[8] = "word";
+
+	return bpf_strncmp(local, sizeof(local), local);
+}
+
+SEC("socket") __failure __msg("R3 does not point to a readonly map")
+int string_that_may_change(void *ctx)
+{
+	char local[8] = "word";
+
+	return bpf_strncmp(local, sizeof(local), writable);
+}
+
+SEC("socket") __failure __msg("string is not zero-terminated")
+int string_without_an_end(void *ctx)
+{
+	char local[8] = "word";
+
+	return bpf_strncmp(local, sizeof(local), endless);
+}
+
 LICENSE("GPL");

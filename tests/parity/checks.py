@@ -176,8 +176,8 @@ CHECKS: Final = (
         "test_arena_oracle",
     ),
     Check(
-        "arguments of helpers: types, sizes, constants",
-        "check_helper_call, check_func_arg, check_mem_size_reg",
+        "arguments of helpers: types, sizes, constants, strings",
+        "check_helper_call, check_func_arg, check_mem_size_reg, check_reg_const_str",
         "helper_args helper_protos helper_sets arg_kinds",
         "^helper_arguments:",
         "test_helper_sets_oracle",
@@ -188,6 +188,12 @@ CHECKS: Final = (
         "kfunc_calls kfunc_table kfuncs",
         "^kfunc_arguments:",
         "test_stack_objects_oracle",
+    ),
+    Check(
+        "casts of pointers",
+        "check_special_kfunc",
+        "kfunc_casts",
+        "^casts:",
     ),
     Check(
         "references: acquired, released, leaked",
