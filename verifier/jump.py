@@ -143,16 +143,18 @@ def check_jump(env: Env, insn: Insn, op: Op) -> int:
     src = regs[insn.src] if by_reg else src
     other = push_path(env, i + insn.off + 1, i)
     if dst.type == SCALAR_VALUE and src.type == SCALAR_VALUE:
-        _learn(env, insn, op, by_reg, linked, other)
+        _learn(env, insn, op, by_reg, other)
+    if linked:
+        _tell(env, insn, by_reg, linked, other)
     _pointers(env, insn, op, by_reg, other)
     if env.log.level:
         print_insn_state(env, env.state)
     return i + 1
 
 
-def _learn(env: Env, insn: Insn, op: Op, by_reg: bool, linked: Linked, other: VerifierState) -> None:
-    """Bounds of the operands, and of what is linked to them, on both ways."""
-    regs, old = env.frame.regs, env.profile.old_arithmetic
+def _learn(env: Env, insn: Insn, op: Op, by_reg: bool, other: VerifierState) -> None:
+    """Bounds of the operands on both ways."""
+    regs = env.frame.regs
     dst = regs[insn.dst]
     src = regs[insn.src] if by_reg else const(insn.imm)
     same = by_reg and insn.src == insn.dst
@@ -166,12 +168,17 @@ def _learn(env: Env, insn: Insn, op: Op, by_reg: bool, linked: Linked, other: Ve
     regs[insn.dst], other_regs[insn.dst] = dst_f, dst_t
     if by_reg:
         regs[insn.src], other_regs[insn.src] = src_f, src_t
-        if src.id and linked:
-            sync_linked(env.state, src_f, linked, old)
-            sync_linked(other, src_t, linked, old)
-    if dst.id and linked:
-        sync_linked(env.state, regs[insn.dst], linked, old)
-        sync_linked(other, other_regs[insn.dst], linked, old)
+
+
+def _tell(env: Env, insn: Insn, by_reg: bool, linked: Linked, other: VerifierState) -> None:
+    """What is linked to a number that was compared becomes what is known of that, on both ways; also where the other
+    operand is a pointer and nothing was learnt."""
+    old = env.profile.old_arithmetic
+    for regno in (insn.src, insn.dst) if by_reg else (insn.dst,):
+        reg = env.frame.regs[regno]
+        if reg.type == SCALAR_VALUE and reg.id:
+            sync_linked(env.state, reg, linked, old)
+            sync_linked(other, other.frames[-1].regs[regno], linked, old)
 
 
 def _lesson(env: Env, op: Op, a: Bounds, b: Bounds) -> Lesson:

@@ -164,6 +164,15 @@ ROWS: Final = (
         13,
         "arg#0 arg#1 memory, len pair leads to invalid memory access",
     ),
+    Row(
+        "a number compared with a pointer tells its copies what is known of it, and that is less",
+        "xdp",
+        "r6 = r1 / call bpf_get_prandom_u32 / r9 = r0 / r8 = r9 / r9 += 1 / "
+        "if w9 & 0x2f goto +5 / if r6 == r8 goto +0 / "
+        f"r9 &= 32 / r1 = map[id:{READ_ONLY}][0] / r1 += r9 / r0 = *(u8 *)(r1 +0) / r0 = 0 / exit",
+        13,
+        "R1 max value is outside of the allowed memory range",
+    ),
     # the way back of precision: same verdict, another log
     Row(
         "fetching atomic counts as a store",

@@ -32,7 +32,7 @@ def compiled_by_the_same(compiler: Compiler) -> Compiler:
     return compiler
 
 
-@pytest.mark.parametrize("target", ["kernel-btf", "programs"])
+@pytest.mark.parametrize("target", ["kernel-btf", "programs", "suite"])
 def test_committed_files_are_what_their_sources_give(target: str, compiled_by_the_same: Compiler) -> None:
     assert builder.check(target, compiled_by_the_same) == []
 
