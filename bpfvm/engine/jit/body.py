@@ -17,7 +17,9 @@ STATE: Final = "!alias.scope !3"
 """an access to the state"""
 FIXED: Final = "!alias.scope !3, !invariant.load !4"
 """a load of a word that doesn't change while compiled code runs"""
-EMULATED: Final = "!noalias !3"
+SHADOW: Final = "!alias.scope !6, !noalias !3"
+"""a load of shadow memory, which only Python changes"""
+EMULATED: Final = "!noalias !7"
 """an access to emulated memory"""
 METADATA: Final = """
 !0 = !{!"branch_weights", i32 1, i32 2000000}
@@ -25,6 +27,9 @@ METADATA: Final = """
 !2 = distinct !{!2, !1}
 !3 = !{!2}
 !4 = !{}
+!5 = distinct !{!5, !1}
+!6 = !{!5}
+!7 = !{!2, !5}
 """
 
 

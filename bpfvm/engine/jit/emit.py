@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bpfvm.engine.jit.body import FIXED, RARE, STATE, Body, const
+from bpfvm.engine.jit.body import FIXED, RARE, SHADOW, STATE, Body, const
 from bpfvm.engine.jit.build import Build
 from bpfvm.engine.jit.debug import location
 from bpfvm.engine.jit.flow import Function, next_slots
@@ -25,6 +25,8 @@ from bpfvm.memory.fault import PAGE_SIZE
 FIRST: Final = Memory.BASE + PAGE_SIZE
 """The first emulated address that may be touched."""
 SIZES: Final = (1, 2, 4, 8)
+GRANULE: Final = 8
+"""bytes of memory that one shadow byte stands for"""
 RESULT: Final = "{ i64, i1 }"
 REG_NAMES: Final = (*(f"%r{reg}" for reg in range(MAX_BPF_REG)), "%budget")
 STACK_PTR: Final = "%stack"
@@ -220,16 +222,23 @@ class Emitter:
         return self.host(offset)
 
     def _ask_shadow(self, slot: int, offset: str, size: int) -> None:
+        """Look closer unless the access lies in one granule that is open as a whole."""
         body = self.body
         shadow = body.fixed(Slot.SHADOW, "ptr")
-        last = body.new(f"add i64 {offset}, {size - 1}")
-        codes = []
-        for at in (offset, last):
-            granule = body.new(f"getelementptr i8, ptr {shadow}, i64 {body.new(f'lshr i64 {at}, 3')}")
-            codes.append(body.new(f"load i8, ptr {granule}"))
+        code = self._shadow(shadow, offset)
+        doubt = body.new(f"icmp ne i8 {code}, 0")
+        if size > 1:
+            within = body.new(f"and i64 {offset}, {GRANULE - 1}")
+            doubt = body.new(f"or i1 {doubt}, {body.new(f'icmp ugt i64 {within}, {GRANULE - size}')}")
         ask, on = body.label(), body.label()
-        body.branch(body.new(f"icmp ne i8 {body.new(f'or i8 {codes[0]}, {codes[1]}')}, 0"), ask, on, RARE)
+        body.branch(doubt, ask, on, RARE)
         body.place(ask)
-        args = f"ptr %state, i64 {slot}, i64 {offset}, i64 {last}, i8 {codes[0]}, i8 {codes[1]}"
+        last = body.new(f"add i64 {offset}, {size - 1}")
+        args = f"ptr %state, i64 {slot}, i64 {offset}, i64 {last}, i8 {code}, i8 {self._shadow(shadow, last)}"
         body.branch(body.new(f"call i1 @poisoned({args})"), "giveup", on, RARE)
         body.place(on)
+
+    def _shadow(self, shadow: str, offset: str) -> str:
+        granule = self.body.new(f"lshr i64 {offset}, {GRANULE.bit_length() - 1}")
+        place = self.body.new(f"getelementptr i8, ptr {shadow}, i64 {granule}")
+        return self.body.new(f"load i8, ptr {place}, {SHADOW}")
