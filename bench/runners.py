@@ -16,7 +16,7 @@ from bench.build import place
 from bpfvm.engine.choose import Engine, engine_class
 from bpfvm.engine.image import Image
 from bpfvm.engine.interp import Interpreter
-from bpfvm.engine.jit import JitEngine
+from bpfvm.engine.jit import JitEngine, available
 from bpfvm.engine.jit.effort import Tier
 from bpfvm.errors import UsageError
 from bpfvm.isa.insn import encode
@@ -41,14 +41,7 @@ class NoServices:
 
 def engines(wanted: Sequence[str]) -> list[str]:
     """Those of `wanted` that can be had here."""
-    found = []
-    for name in wanted:
-        try:
-            engine_class(name)
-        except UsageError:
-            continue
-        found.append(name)
-    return found
+    return [name for name in wanted if name != "jit" or available()]
 
 
 class OnEngine:
