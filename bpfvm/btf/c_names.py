@@ -37,7 +37,8 @@ _INT_NAMES = frozenset(
     ]
 )
 _BY_SIZE = {1: "char", 2: "short", 4: "int", 8: "long long", 16: "__int128"}
-_FLOATS = {2: "_Float16", 4: "float", 8: "double"}
+_FLOATS = {2: "unsigned short", 4: "float", 8: "double"}
+"""what BPF compilers have of the same size and alignment; they have no _Float16"""
 
 
 def scalar_name(found: t.Int | t.Float) -> str:

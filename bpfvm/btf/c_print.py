@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bpfvm.btf import types as t
 from bpfvm.btf.btf import Btf
 from bpfvm.btf.c_layout import CLayout, padding
@@ -58,6 +60,8 @@ class CPrinter:
                 word = _QUALIFIERS[type(found)]
                 words += [word] if word not in words else []
             elif not isinstance(found, t.TypeTag):
+                if "restrict" in words and not isinstance(self._btf.resolve(type_id), t.Ptr):
+                    words.remove("restrict")  # in C only pointers have it
                 return type_id, " ".join(words)
             type_id = found.type
         raise BadInput(f"type [{type_id}] nests too deeply", section=".BTF")
@@ -114,13 +118,39 @@ class CPrinter:
 
     def _member(self, member: t.Member, indent: str, depth: int) -> str:
         width = f": {member.bitfield_size}" if member.bitfield_size else ""
+        if not member.name and not width:
+            struct_id, struct = self._unnamed(member)
+            assert struct is not None  # what has neither name nor members was left out
+            return f"{self.body(struct_id, replace(struct, name=''), indent, depth + 1)};"
         name = check_name(member.name) if member.name else ""
         return f"{self.declare(member.type, name, indent, '', depth + 1)}{width};"
 
+    def _unnamed(self, member: t.Member) -> tuple[int, t.Struct | None]:
+        """The struct whose members are used as if they were the outer one's; it may have a tag (-fms-extensions)."""
+        struct_id = self._btf.skip_mods(member.type)
+        found = self._btf.type(struct_id)
+        return struct_id, found if isinstance(found, t.Struct) else None
+
+    def _why_not(self, member: t.Member, cursor: int, names: set[str]) -> str:
+        """Why C can't have a member, "" if it can. BTF of other languages has members that lie on each other."""
+        if member.bit_offset < cursor:
+            return "overlaps with what is above"
+        if not member.name and not member.bitfield_size:
+            return "" if self._unnamed(member)[1] is not None else "has no name"
+        if member.name in names:
+            return "is there twice"
+        names.add(member.name)
+        return ""
+
     def _struct_lines(self, struct: t.Struct, packed: bool, indent: str, depth: int) -> list[str]:
         lines: list[str] = []
+        names: set[str] = set()
         cursor = align = 0
         for member in struct.members:
+            why_not = self._why_not(member, cursor, names)
+            if why_not:
+                lines.append(_left_out(member, why_not))
+                continue
             if self.layout.lands_at(cursor, member, packed) != member.bit_offset:
                 lines += padding(cursor, member.bit_offset)
             lines.append(self._member(member, indent, depth))
@@ -133,9 +163,20 @@ class CPrinter:
 
     def _union_lines(self, union: t.Struct, indent: str, depth: int) -> list[str]:
         """Members overlap, so padding is a struct of its own."""
-        lines = [self._member(member, indent, depth) for member in union.members]
-        largest = max((self.layout.end_of(m) for m in union.members), default=0)
-        align = max((self.layout.facts(m.type)[1] for m in union.members), default=8)
+        lines: list[str] = []
+        names: set[str] = set()
+        largest, align = 0, 8
+        for member in union.members:
+            why_not = self._why_not(member, 0, names)
+            lines.append(_left_out(member, why_not) if why_not else self._member(member, indent, depth))
+            if not why_not:
+                largest = max(largest, self.layout.end_of(member))
+                align = max(align, self.layout.facts(member.type)[1])
         if -(-largest // align) * align < 8 * union.size:
             lines.append(f"struct {{ {' '.join(padding(0, 8 * union.size))} }};")
         return lines
+
+
+def _left_out(member: t.Member, why: str) -> str:
+    what = check_name(member.name) if member.name else "a member"
+    return f"/* {what} at bit {member.bit_offset} {why} */"

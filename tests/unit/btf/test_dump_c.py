@@ -139,6 +139,28 @@ def test_same_names_become_flavours() -> None:
     assert "X = 1" in text and "X___2 = 2" in text
 
 
+def test_what_only_other_languages_have_is_left_out() -> None:
+    """Members on each other (Rust's enums), twice the same name, none; the size stays and the rest its place."""
+    b = Builder()
+    number = b.integer("int", 4, signed=True)
+    tagged = b.struct("tagged", [("inside", number)])
+    variants = [t.Member("a", number, 0), t.Member("b", number, 0), t.Member("", number, 32), t.Member("a", number, 64)]
+    b.add(t.Struct("odd", 24, (*variants, t.Member("last", number, 96), t.Member("", tagged, 128))))
+    b.typedef("short_float", b.floating("_Float16", 2))
+    b.typedef("no_pointer", b.restrict(number))
+    btf = b.build()
+    text = dump_c(btf)
+    for line in ("b at bit 0 overlaps with", "a member at bit 32 has no name", "a at bit 64 is there twice"):
+        assert f"\t/* {line}" in text
+    source = f"{text}\nstruct odd v; short_float f; no_pointer n; int use(void) {{ return v.inside; }}"
+    compiled = compile_c(source, "-O0", plain=True)
+    section = read_elf(compiled.read_bytes(), "odd").section(".BTF")
+    assert section is not None
+    made = Btf.parse(bytes(section.data))
+    odd = made.struct("odd")
+    assert (odd.size, leaves(made, odd)) == (24, [("a", 0, 0), ("last", 96, 0), ("inside", 128, 0)])
+
+
 def test_chosen_types_bring_what_they_need() -> None:
     b = Builder()
     number = b.integer("int", 4, signed=True)
