@@ -13,14 +13,23 @@ from bpfvm.core_reloc.kinds import ENUM_KINDS, TYPE_KINDS, TYPE_MATCHES
 from bpfvm.core_reloc.spec import MAX_STEPS, Accessor, Spec, is_flexible
 from bpfvm.errors import BadInput
 
+MAX_CANDIDATES = 1024
+"""every relocation is tried on every candidate"""
+
 
 def candidates(local: Btf, type_id: int, target: Btf) -> list[int]:
-    """Ids of the kernel's types whose name is the local type's, flavours of both ignored, with the same kind."""
+    """Ids of the kernel's types whose name is the local type's, flavours of both ignored, with the same kind.
+
+    Raises BadInput for more than any kernel has.
+    """
     wanted = local.type(type_id)
     essential = essential_name(wanted.name)
     names = [essential, *target.flavours(essential)]
     ids = (found for name in names for found in target.find_all(name))
-    return sorted(found for found in ids if same_kind(wanted, target.type(found)))
+    fitting = sorted(found for found in ids if same_kind(wanted, target.type(found)))
+    if len(fitting) > MAX_CANDIDATES:
+        raise BadInput(f"{len(fitting)} types are called '{essential}'; at most {MAX_CANDIDATES} can be candidates")
+    return fitting
 
 
 def match_spec(local: Spec, target: Btf, type_id: int) -> Spec | None:
