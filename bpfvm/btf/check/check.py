@@ -12,7 +12,8 @@ from bpfvm.btf.check import record as r
 from bpfvm.btf.check.log import Log, Refused
 from bpfvm.btf.check.meta import check_meta
 from bpfvm.btf.check.record import Names, Record
-from bpfvm.btf.check.resolve import Resolver, check_type_tags
+from bpfvm.btf.check.resolve import Resolver
+from bpfvm.btf.check.type_tags import check_type_tags
 from bpfvm.btf.index import HEADER, MAGIC
 from bpfvm.errors import ENOTSUPP, BadInput, errno_name
 from bpfvm.isa.word import s32

@@ -8,7 +8,7 @@ a pointer goes through pointers and modifiers only, one that started at a struct
 from __future__ import annotations
 
 from dataclasses import dataclass
-from errno import E2BIG, EEXIST, EINVAL, ELOOP
+from errno import E2BIG, EEXIST
 
 from bpfvm.btf.check import record as r
 from bpfvm.btf.check.log import Log, Refused
@@ -259,24 +259,3 @@ class Resolver:
         if found.kind in r.NEEDS_RESOLVE and found.id not in self._done:
             self._walk(found)
         return self._sized(type_id) is not None
-
-
-def check_type_tags(records: list[Record], log: Log) -> None:
-    """Type tags stand before the other modifiers of a chain (btf_check_type_tags). Raises Refused."""
-    good = 0
-    for record in records[1:]:
-        if record.kind not in r.MODIFIERS:
-            continue
-        left, in_tags, here = MAX_DEPTH, record.kind == r.TYPE_TAG, record
-        while here.kind in r.MODIFIERS:
-            if not left:
-                log.refuse("Max chain length or cycle detected", ELOOP, record.at)
-            left -= 1
-            if here.kind != r.TYPE_TAG:
-                in_tags = False
-            elif not in_tags:
-                log.refuse("Type tags don't precede modifiers", EINVAL, record.at)
-            if here.id <= good:
-                break
-            here = records[here.word]
-        good = record.id
