@@ -50,15 +50,15 @@ def dump(names: tuple[str, ...], kernel: bool, layout: str, base: str | None, as
 @click.option("--log", is_flag=True, help="The kernel's whole log, also of what it would take.")
 @json_option
 def check(file: str, log: bool, as_json: bool) -> int:
-    """What the kernel would say if the BTF of FILE were loaded as it is; exit code 1 when it would be refused.
+    """What the kernel would say if the BTF of FILE were loaded; exit code 1 when it would be refused.
 
-    Of an object the bytes of its .BTF section are taken, which loaders complete before they load it.
+    Raw BTF is taken as it is; that of an object as loaders complete it: sections have sizes, externs are variables.
     """
     from bpfvm.btf.check import check_btf
     from bpfvm.errors import errno_name
-    from bpfvm.report.source import read_btf_bytes
+    from bpfvm.report.source import btf_for_kernel
 
-    verdict = check_btf(read_btf_bytes(file))
+    verdict = check_btf(btf_for_kernel(file))
     if as_json:
         echo_json(
             {

@@ -10,6 +10,7 @@ from bpfvm.elf import read_elf
 from bpfvm.elf.reader import MAX_FILE
 from bpfvm.errors import BadInput, UsageError
 from bpfvm.obj.kconfig import read_kconfig
+from bpfvm.obj.kernel_btf import kernel_btf_bytes
 from bpfvm.obj.model import ObjectSpec
 from bpfvm.obj.open import open_object
 from bpfvm.paths import find_object
@@ -62,6 +63,17 @@ def read_btf_bytes(written: str) -> bytes:
     if section is None:
         raise BadInput("no .BTF section", path=written, hint="compile with -g")
     return bytes(section.data)
+
+
+def btf_for_kernel(written: str) -> bytes:
+    """The bytes of a BTF file, or of an object's BTF as it is handed to the kernel. Raises BadInput."""
+    data = read_btf_bytes(written)
+    path = Path(written) if Path(written).exists() else find_object(written)
+    with path.open("rb") as file:
+        if file.read(2) in _BTF_MAGIC:
+            return data
+    spec = open_object(path)
+    return kernel_btf_bytes(spec.btf) if spec.btf is not None else data
 
 
 def types_named(btf: Btf, names: tuple[str, ...]) -> list[int] | None:
