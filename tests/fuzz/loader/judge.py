@@ -19,6 +19,7 @@ from bpfvm.btf.dump_raw import dump_raw
 from bpfvm.btf.write import rewrite
 from bpfvm.elf import read_elf
 from bpfvm.errors import BadInput, UsageError
+from bpfvm.obj.kernel_btf import kernel_btf_bytes
 from bpfvm.obj.link import explain_core, link_program
 from bpfvm.obj.linker import link_objects
 from bpfvm.obj.model import ObjectSpec
@@ -68,6 +69,9 @@ def judge(data: bytes, seen: Counter[str]) -> None:
     if spec is None:
         return
     _try(lambda: object_data(spec), seen, "list")
+    if spec.btf is not None:
+        made = spec.btf
+        _try(lambda: check_btf(kernel_btf_bytes(made)), seen, "for the kernel")
     _try(lambda: open_object(link_objects([(data, "alone")])), seen, "link alone")
     for name in spec.programs:
         _try(lambda name=name: link_program(spec, name, kernel()), seen, "link")  # type: ignore[misc]
