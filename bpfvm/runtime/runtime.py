@@ -23,6 +23,7 @@ from bpfvm.runtime.helpers import HELPER_TABLE, Args
 from bpfvm.runtime.kfuncs import KFUNCS, Kfunc
 from bpfvm.runtime.later import Later
 from bpfvm.runtime.maps import KINDS, ArenaMap, Map, ProgArrayMap, RingbufMap
+from bpfvm.runtime.maps.special import check_fields
 from bpfvm.runtime.objects import Objects
 from bpfvm.runtime.prandom import Prandom
 from bpfvm.runtime.subsystem import Tasks
@@ -91,7 +92,7 @@ class Runtime:
         kind = KINDS.get(spec.map_type)
         if kind is None:
             raise self._no_such_kind(spec)
-        if code := self._check(spec) or kind.check(spec):
+        if code := self._check(spec) or kind.check(spec) or check_fields(spec):
             raise SyscallError(-code, f"map '{spec.name}' ({spec.map_type}) can't be created")
         made = kind(self, spec, self.new_map_id())
         self.add_map(made)

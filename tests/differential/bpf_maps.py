@@ -86,6 +86,13 @@ class KernelMap:
         if self.fd < 0:
             raise OSError(error, os.strerror(error))
 
+    @classmethod
+    def of(cls, fd: int, key: int, value: int) -> KernelMap:
+        """A map that is there already; it closes the descriptor."""
+        made = cls.__new__(cls)
+        made.fd, made.key_size, made.value_size = fd, key, value
+        return made
+
     def close(self) -> None:
         os.close(self.fd)
 

@@ -207,6 +207,69 @@ def test_updates_that_can_t_be_are_refused_alike(kind: str, flag: int) -> None:
         theirs.close()
 
 
+def _locked_value() -> tuple[Builder, int, int]:
+    """(BTF, id of int, id of struct { u64 before; struct bpf_spin_lock lock; int after; })"""
+    builder = Builder()
+    number, wide = builder.integer("int", 4, signed=True), builder.integer("long", 8)
+    lock = builder.struct("bpf_spin_lock", [("val", number)])
+    return builder, number, builder.struct("value", [("before", wide), ("lock", lock), ("after", number)])
+
+
+@pytest.mark.parametrize("kind", ["array", "hash", "lru_hash", "percpu_hash", "percpu_array"])
+@pytest.mark.parametrize("seed", range(3))
+def test_values_with_a_lock_agree(kind: str, seed: int) -> None:
+    """BPF_F_LOCK in updates and lookups, and bytes of the lock that nobody can write or read."""
+    dice = random.Random(f"{kind} {seed}")
+    builder, number, value = _locked_value()
+    btf_fd = load_btf(builder.to_bytes())
+    fd, error = create(kind, 4, 16, 8, btf=(btf_fd, number, value))
+    spec = MapSpec("m", kind, 4, 16, 8, btf=builder.build(), key_type_id=number, value_type_id=value)
+    ours, _ = _ours(lambda: _runtime().create_map(spec) and b"")
+    os.close(btf_fd)
+    assert ours == error
+    if fd < 0:
+        return
+    made, theirs = _runtime().create_map(spec), KernelMap.of(fd, 4, 16)
+    try:
+        for _ in range(150):
+            key, flag = struct.pack("<I", dice.randrange(9)), dice.choice((0, 0, 1, 2, 4, 4, 5, 6, 8))
+            operation, args = dice.choice(
+                (("get", (key, flag)), ("update", (key, dice.randbytes(16), flag)), ("delete", (key,)))
+            )
+            assert _ours(getattr(made, operation), *args) == getattr(theirs, operation)(*args), (operation, args)
+    finally:
+        theirs.close()
+
+
+FIELDS = ("bpf_spin_lock", "bpf_timer", "bpf_wq", "bpf_list_node", "bpf_rb_node", "bpf_refcount")
+FIELD_SIZES = {"bpf_spin_lock": 4, "bpf_refcount": 4, "bpf_list_node": 24, "bpf_rb_node": 32}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("flags", [0, 1 << 7])
+def test_fields_are_allowed_in_the_same_kinds(field: str, flags: int) -> None:
+    kinds = {"array": 0, "hash": 0, "lru_hash": 0, "percpu_hash": 0, "percpu_array": 0, "lru_percpu_hash": 0,
+             "lpm_trie": 1, "task_storage": 1, "cgrp_storage": 1, "cgroup_storage": 0}  # fmt: skip
+    for kind, more in kinds.items():
+        builder = Builder()
+        number, wide, byte = builder.integer("int", 4), builder.integer("long", 8), builder.integer("char", 1)
+        size = FIELD_SIZES.get(field, 16)
+        unit = 4 if size == 4 else 8
+        content = builder.array(number if unit == 4 else wide, number, size // unit)
+        special = builder.struct(field, [("__opaque", content)])
+        value = builder.struct("value", [("before", wide), ("field", special)])
+        key = {"lpm_trie": builder.array(byte, number, 8), "cgroup_storage": wide}.get(kind, number)
+        btf = builder.build()
+        sizes = (btf.size_of(key) if key else 0, btf.size_of(value), 0 if "storage" in kind else 2, flags | more)
+        btf_fd = load_btf(builder.to_bytes())
+        fd, error = create(kind, *sizes, btf=(btf_fd, key, value))
+        for each in (fd, btf_fd):
+            if each >= 0:
+                os.close(each)
+        spec = MapSpec("m", kind, *sizes, btf=btf, key_type_id=key, value_type_id=value)
+        assert _ours(lambda spec=spec: _runtime().create_map(spec) and b"")[0] == error, (kind, field)
+
+
 @pytest.mark.parametrize("pages", [0, 1, 5, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
 @pytest.mark.parametrize("start", [0, 1, 1 << 32, (1 << 32) - 4096, 1 << 44, (1 << 44) + 8192])
 @pytest.mark.parametrize("flags", [1 << 10, 0, 1 << 17 | 1 << 10, 1 << 18 | 1 << 10, 1 << 9 | 1 << 10])

@@ -13,7 +13,7 @@ from bpfvm.errors import SyscallError, UsageError
 from bpfvm.isa import map_types as mt
 from bpfvm.memory.views import View
 from bpfvm.obj.model import MapSpec
-from bpfvm.runtime.maps.special import special_fields
+from bpfvm.runtime.maps.special import fields_of
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
@@ -74,7 +74,7 @@ class Map:
         self.value_size = spec.value_size
         self.max_entries = spec.max_entries
         self.frozen = False
-        self.special = special_fields(spec.btf, spec.value_type_id)
+        self.special = fields_of(spec)
         self.addr = self._make_object()
 
     @classmethod

@@ -4,11 +4,14 @@ btf_parse_fields)."""
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 from typing import Final
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
+from bpfvm.isa import map_types as mt
+from bpfvm.obj.model import MapSpec
 
 SPECIAL_SIZES: Final = {
     "bpf_spin_lock": 4,
@@ -77,3 +80,42 @@ def _target(btf: Btf, type_id: int) -> str:
     """Name of the first type behind modifiers, tags and typedefs."""
     found = btf.resolve(type_id)
     return found.name if isinstance(found, t.Struct | t.Fwd) else ""
+
+
+_TABLES: Final = frozenset(("hash", "lru_hash", "array"))
+_OWNED: Final = frozenset(("sk_storage", "inode_storage", "task_storage", "cgrp_storage"))
+_LOCKED: Final = frozenset(("hash", "array", "cgroup_storage")) | _OWNED
+_POINTERS: Final = _TABLES | _OWNED | {"percpu_hash", "lru_percpu_hash", "percpu_array"}
+KINDS_WITH: Final = {
+    **dict.fromkeys(("bpf_spin_lock", "bpf_res_spin_lock"), _LOCKED),
+    **dict.fromkeys(("bpf_timer", "bpf_wq", "bpf_task_work", "bpf_list_head", "bpf_rb_root"), _TABLES),
+    **dict.fromkeys(("kptr", "kptr_untrusted", "percpu_kptr", "bpf_refcount"), _POINTERS),
+    "uptr": frozenset(("task_storage",)),
+}
+"""field → kinds of maps whose values may have it; nodes by themselves are nothing special to a map"""
+
+
+WITHOUT_TYPES: Final = frozenset(
+    (
+        *("perf_event_array", "cgroup_array", "stack_trace", "array_of_maps", "hash_of_maps", "devmap", "devmap_hash"),
+        *("cpumap", "xskmap", "sockmap", "sockhash", "queue", "stack", "arena"),
+    )
+)
+"""kinds that libbpf makes without the types of their keys and values, because kernels refuse those"""
+
+
+def fields_of(spec: MapSpec) -> tuple[SpecialField, ...]:
+    """The special fields of a map's values, as far as the kernel learns of them."""
+    return () if spec.map_type in WITHOUT_TYPES else special_fields(spec.btf, spec.value_type_id)
+
+
+def check_fields(spec: MapSpec) -> int:
+    """May a map of this kind have such fields in its values, a trie such a key? 0 or -errno (map_check_btf)."""
+    fields = [field for field in fields_of(spec) if field.name in KINDS_WITH]
+    if fields and spec.map_flags & (mt.BPF_F_RDONLY_PROG | mt.BPF_F_WRONLY_PROG):
+        return -errno.EACCES
+    allowed = all(spec.map_type in KINDS_WITH[field.name] for field in fields)
+    if not allowed:
+        return -errno.EOPNOTSUPP
+    key = spec.btf.resolve(spec.key_type_id) if spec.btf is not None and spec.key_type_id else None
+    return -errno.EINVAL if spec.map_type == "lpm_trie" and key is not None and not isinstance(key, t.Struct) else 0

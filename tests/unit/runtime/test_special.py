@@ -32,7 +32,24 @@ def test_special_fields_are_found() -> None:
     assert special_fields(None, 1) == ()
 
 
-@pytest.mark.parametrize("kind", ["array", "hash", "percpu_array", "percpu_hash"])
+@pytest.mark.parametrize("kind", ["percpu_array", "percpu_hash"])
+def test_copies_of_all_cpus_leave_them_alone(kind: str) -> None:
+    """Value: struct { u64 count; struct task_struct __kptr *task; }; locks may not be there."""
+    btf = BtfBytes()
+    u64 = btf.int("u64", 8)
+    kptr = btf.ptr(btf.type_tag("kptr", btf.struct("task_struct", 8, ("pid", u64, 0))))
+    value = btf.struct("value", 16, ("count", u64, 0), ("task", kptr, 64))
+    spec = MapSpec("m", kind, 4, 16, 4, btf=btf.btf(), value_type_id=value)
+    found = Runtime(Memory(checker="kasan"), None).create_map(spec)
+    copies = found.user_value_size // 16
+    found.update(KEY, b"\xff" * 16 * copies)
+    assert found.memory.read(found.lookup_elem(KEY), 16) == b"\xff" * 8 + bytes(8)
+    assert found.get(KEY) == (b"\xff" * 8 + bytes(8)) * copies
+    with pytest.raises(SyscallError, match="EOPNOTSUPP"):
+        make(kind)
+
+
+@pytest.mark.parametrize("kind", ["array", "hash"])
 def test_copies_in_and_out_leave_them_alone(kind: str) -> None:
     found = make(kind)
     copies = found.user_value_size // 24
