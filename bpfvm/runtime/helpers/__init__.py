@@ -17,6 +17,7 @@ from bpfvm.runtime.helpers import (
     task_helpers,
     text,
     timers,
+    vlan,
 )
 from bpfvm.runtime.helpers.table import HELPER_TABLE, Args, Helper, helper
 
@@ -38,4 +39,5 @@ __all__ = [
     "task_helpers",
     "text",
     "timers",
+    "vlan",
 ]

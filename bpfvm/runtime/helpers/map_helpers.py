@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bpfvm.engine.services import CallFrame
 from bpfvm.engine.trap import Unsupported
+from bpfvm.errors import SyscallError
 from bpfvm.isa.word import u32
 from bpfvm.memory.fault import PAGE_SIZE
 from bpfvm.runtime.helpers.table import Args, helper
@@ -27,10 +28,15 @@ def map_lookup_elem(rt: Runtime, args: Args, frame: CallFrame) -> int:
 
 @helper("map_update_elem")
 def map_update_elem(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(map, key, value, flags) → 0 or an errno."""
+    """(map, key, value, flags) → 0 or an errno, -ENOMEM when the emulated memory is used up."""
     found = rt.map_at(args[0])
-    key = rt.memory.read(args[1], found.key_size)
-    return found.update_elem(key, rt.memory.read(args[2], found.value_size), args[3])
+    key, value = rt.memory.read(args[1], found.key_size), rt.memory.read(args[2], found.value_size)
+    try:
+        return found.update_elem(key, value, args[3])
+    except SyscallError as refused:
+        if refused.errno != errno.ENOMEM:
+            raise
+        return -errno.ENOMEM
 
 
 @helper("map_delete_elem")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """BPF_MAP_TYPE_LRU_HASH and LRU_PERCPU_HASH: a full table drops an old element instead of refusing a new one
-(kernel/bpf/hashtab.c, 6.18). Which one: lru_list. A program's lookup marks an element as used, user space's doesn't.
+(kernel/bpf/hashtab.c, 6.18). Which one: lru. A program's lookup marks an element as used, user space's doesn't.
 
 An update takes a node before it looks for the key, so that it may drop an element even where it replaces one or fails.
 """
@@ -15,7 +15,8 @@ from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.maps.base import F_NO_COMMON_LRU, round8
 from bpfvm.runtime.maps.hash import HashMap, check_flags
 from bpfvm.runtime.maps.keyed import Element, Ordered
-from bpfvm.runtime.maps.lru_list import CommonLru, Lru, Node, PercpuLru
+from bpfvm.runtime.maps.lru import CommonLru, Lru, PercpuLru
+from bpfvm.runtime.maps.lru_list import Node
 from bpfvm.runtime.maps.percpu_hash import PercpuHashMap
 
 if TYPE_CHECKING:
