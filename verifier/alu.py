@@ -17,7 +17,7 @@ from verifier.cnum import Bounds
 from verifier.env import Env, Result
 from verifier.leaks import check_no_part
 from verifier.paths import push_path
-from verifier.reg import RegState, const, scalar, unknown
+from verifier.reg import ADD_CONST64, RegState, const, scalar, unknown
 from verifier.reg_type import (
     BASE_TYPE_MASK,
     CONST_PTR_TO_DYNPTR,
@@ -97,12 +97,18 @@ def check_binary(env: Env, insn: Insn, op: Op) -> int:
         if not env.bypass_spec and (name == "add" or name == "sub"):
             check_number_alu(env, insn)
         result = _computed(env, name, op.width, dst, src)
-        if by_reg and insn.src == insn.dst and result.id:
+        if result.id and ((by_reg and insn.src == insn.dst) or not _links(env, name, result)):
             result = result.with_(id=0, off=0)
         regs[insn.dst] = result
         return env.insn_idx + 1
     _with_pointer(env, insn, op, dst, src, by_reg)
     return env.insn_idx + 1
+
+
+def _links(env: Env, name: str, result: RegState) -> bool:
+    """Whether the kernel remembers the constant that `result` is away from the number it was copied from: in
+    6.12 only of 64-bit additions, and none below 0."""
+    return env.profile.narrow_links or (name == "add" and result.id & ADD_CONST64 != 0 and result.off >= 0)
 
 
 def _computed(env: Env, name: str, width: int, dst: RegState, src: RegState) -> RegState:

@@ -66,6 +66,7 @@ class KernelProfile:
     precise_nulls: that a pointer argument is NULL is relied upon (6.12.y);
     old_arithmetic: what is known of sums, differences and products is what 6.12 knows (see old_alu.py);
     unary_known: the negation or byte swap of a known number is known (since 6.17);
+    narrow_links: numbers stay linked over 32-bit additions and over subtractions, too;
     read_marks: what is live is found by walking, and the log shows it (up to 6.16, see read_marks.py);
     old_texts: refusals that were worded otherwise up to 6.12, in the order of 6.12;
     may_goto_bytes: stack that the kernel adds to a function for its may_goto;
@@ -99,6 +100,7 @@ class KernelProfile:
     precise_nulls: bool = False
     old_arithmetic: bool = False
     unary_known: bool = True
+    narrow_links: bool = True
     read_marks: bool = False
     old_texts: bool = False
     may_goto_bytes: int = 16
@@ -214,6 +216,7 @@ PROFILES: Final[dict[str, KernelProfile]] = {
         precise_nulls=True,
         old_arithmetic=True,
         unary_known=False,
+        narrow_links=False,
         read_marks=True,
         old_texts=True,
         may_goto_bytes=8,
