@@ -302,10 +302,20 @@ CHECKS: Final = (
         "^results:|^callbacks:(timer_result|result)",
     ),
     Check(
-        "capabilities: leaks, loops, types and helpers of who lacks them; speculation",
+        "capabilities: leaks, loops, types and helpers of who lacks them",
         "check_stack_read, is_pointer_value, bpf_token_capable; kernel/bpf/syscall.c bpf_prog_load",
-        "capabilities leaks sanitize",
-        "unprivileged",
+        "capabilities leaks",
+        "^unprivileged:|^(packets|results|stack):.*unprivileged",
+        "test_limited_oracle",
+        "without CAP_BPF no kernel was asked: sources, and suites a and b",
+    ),
+    Check(
+        "speculation: mispredicted branches, pointers moved by registers, barriers",
+        "sanitize_ptr_alu, sanitize_speculative_path, error_recoverable_with_nospec",
+        "sanitize",
+        "^speculation:",
+        "test_limited_oracle",
+        "verdicts only: nothing is put into the program",
     ),
 )
 """The order of docs/parity.md. What has no program of its own there: extensions (freplace), whose target is another
