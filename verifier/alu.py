@@ -107,7 +107,9 @@ def check_binary(env: Env, insn: Insn, op: Op) -> int:
 
 def _links(env: Env, name: str, result: RegState) -> bool:
     """Whether the kernel remembers the constant that `result` is away from the number it was copied from: in
-    6.12 only of 64-bit additions, and none below 0."""
+    6.12 only of 64-bit additions, and none below 0; and only for who has CAP_BPF."""
+    if not env.bpf_capable:
+        return False
     return env.profile.narrow_links or (name == "add" and result.id & ADD_CONST64 != 0 and result.off >= 0)
 
 

@@ -153,6 +153,25 @@ def test_numbers_are_not_followed_through_the_stack_without_cap_bpf() -> None:
     assert message(text, NO_CAPS) == unbounded
 
 
+LINKED = (
+    VALUE + "r1 = *(u32 *)(r9 +0)\nr2 = r1\n{}\nif r1 > 7 goto out\nr0 += r2\nr0 = *(u8 *)(r0 +0)\nout:\nr0 = 0\nexit"
+)
+
+
+def test_sums_are_not_linked_to_what_they_were_made_of_without_cap_bpf() -> None:
+    text = LINKED.format("r2 += 1")
+    assert message(text, replace(NO_CAPS, bpf=True)) == message(text, ALL_CAPS) == ""
+    assert message(text, NO_CAPS) == "R0 pointer arithmetic of map value goes out of range, prohibited for !root"
+
+
+@pytest.mark.parametrize(
+    ("change", "known"), [("r2 += 1", ("6.12", "6.18")), ("w2 += 1", ("6.18",)), ("r2 -= -1", ("6.18",))]
+)
+def test_what_is_linked(change: str, known: tuple[str, ...]) -> None:
+    refused = [kernel for kernel in ("6.12", "6.18") if message(LINKED.format(change), ALL_CAPS, kernel)]
+    assert refused == [kernel for kernel in ("6.12", "6.18") if kernel not in known]
+
+
 DEAD_LEAK = "r0 = 0 / if r0 == 0 goto l / r0 = r1 / exit / l: / exit"
 
 
