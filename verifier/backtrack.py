@@ -145,36 +145,37 @@ def _step(insn: Insn) -> Step | None:
 
 def _through_state(env: Env, bt: Backtrack, state: VerifierState, last: int, next_idx: int, skip: bool) -> None:
     """Back over the instructions between a state and its parent."""
-    history = state.history
+    history, first, count = state.history, state.first_insn_idx, len(env.insns)
     end = len(history)
-    first = state.first_insn_idx
-    steps = env.back_steps if env.log.level < 2 else [None] * len(env.insns)
+    top = history[end - 1] if end else None
+    steps = env.back_steps if env.log.level < 2 else [None] * count
+    regs, slots = bt.regs, bt.slots
     i = last
     while True:
-        entry = history[end - 1] if end else None
-        if entry is not None and entry.idx != i:
-            entry = None
+        entry = top if top is not None and top.idx == i else None
         if skip:
             skip = False
         else:
             step = steps[i]
+            done = False
             if step is None or (entry is not None and not entry.is_plain()):
                 _one_insn(env, bt, i, next_idx, entry)
-            else:
-                looked_for = bt.regs[bt.frame]
-                if looked_for & step[0]:
-                    bt.regs[bt.frame] = looked_for & step[1] | step[2]
-        if not bt.regs[bt.frame] and not bt.slots[bt.frame] and bt.empty():
-            return
+                done = not regs[bt.frame]
+            elif regs[bt.frame] & step[0]:
+                regs[bt.frame] = regs[bt.frame] & step[1] | step[2]
+                done = not regs[bt.frame]
+            if done and not slots[bt.frame] and bt.empty():
+                return
         next_idx = i
         if i == first and (end == 0 or (end == 1 and entry is not None)):
             return
         if entry is not None:
             end -= 1
+            top = history[end - 1] if end else None
             i = entry.prev_idx
         else:
             i -= 1
-        if i < 0 or i >= len(env.insns):
+        if not 0 <= i < count:
             env.reject(EFAULT, f"verifier bug: backtracking idx {i}")
 
 

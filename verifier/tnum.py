@@ -8,6 +8,7 @@ be shared freely. Function names are the kernel's without the `tnum_` prefix.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, final
 
 from bpfvm.isa.word import U32_MAX, U64_MAX, bswap, s32, s64
@@ -112,13 +113,14 @@ def neg(a: Tnum) -> Tnum:
 
 
 def mul(a: Tnum, b: Tnum) -> Tnum:
-    """a * b by long multiplication (6.18): where a's bit is unknown, join the sums with and without b's addend.
+    """a * b by long multiplication (6.18): where a's bit is unknown, join the sums with and without b's addend."""
+    return _mul(a.value, a.mask, b.value, b.mask)
 
-    `add` and `union` are written out: this is their longest loop.
-    """
-    value, mask = a.value, a.mask
+
+@lru_cache(4096)
+def _mul(value: int, mask: int, add_value: int, add_mask: int) -> Tnum:
+    """`add` and `union` are written out here: this is their longest loop."""
     total_value = total_mask = 0
-    add_value, add_mask = b.value, b.mask
     while (value or mask) and (add_value or add_mask) and total_mask != U64_MAX:
         if (value | mask) & 1:
             least = total_value + add_value
