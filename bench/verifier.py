@@ -26,6 +26,7 @@ from bench.build import BUILD
 from bpfvm.errors import BpfvmError
 from bpfvm.obj.model import Program
 from bpfvm.obj.open import open_object
+from bpfvm.report.console import progress
 from tests import kernel_oracle as ko
 from tests.conformance.kernel import suite_veristat
 from tests.conformance.kernel.corpus import KERNEL_BTF, default_corpus
@@ -128,16 +129,18 @@ def measure(objects: dict[Path, dict[str, str]]) -> list[Figure]:
     context = multiprocessing.get_context("fork")
     kernel()
     out: list[Figure] = []
-    for path, progs in objects.items():
-        ours, theirs = context.Pipe(duplex=False)
-        worker = context.Process(target=_send, args=(theirs, path, progs, ko.available()))
-        worker.start()
-        theirs.close()
-        try:
-            out += ours.recv()
-        except EOFError:
-            print(f"{path.name}: the process ended without an answer")
-        worker.join()
+    with progress(len(objects), "measuring") as advance:
+        for path, progs in objects.items():
+            advance(path.name)
+            ours, theirs = context.Pipe(duplex=False)
+            worker = context.Process(target=_send, args=(theirs, path, progs, ko.available()))
+            worker.start()
+            theirs.close()
+            try:
+                out += ours.recv()
+            except EOFError:
+                print(f"{path.name}: the process ended without an answer")
+            worker.join()
     return out
 
 
