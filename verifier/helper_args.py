@@ -158,7 +158,7 @@ def check_reg_type(env: Env, regno: int, kind: Kind, meta: CallMeta, helper: str
         env.reject(EACCES, f"R{regno} type={type_str(reg.type)} expected={_expected(types)}")
     if reg.type & BASE_TYPE_MASK != PTR_TO_BTF_ID:
         return
-    if types is MEM_TYPES:
+    if types == MEM_TYPES:
         if not kind.flags & MEM_RDONLY:
             env.reject(EACCES, f"{helper}() may write into memory pointed by R{regno} type={type_str(reg.type)}")
         return
