@@ -149,7 +149,7 @@ class Machine:
         """(context, where the data to compare is, its size)."""
         memory, kind = self.memory, self.sample.prog_type
         if kind == "xdp":
-            ctx, data = memory.alloc(64), memory.alloc(256 + PACKET) + 256
+            ctx, data = self._early or memory.alloc(64), memory.alloc(256 + PACKET) + 256
             memory.write(data, _bytes(rng, PACKET))
             for i, value in enumerate((data, data + PACKET, data, 1, 0)):
                 memory.store(ctx + i * 8, 8, value)
