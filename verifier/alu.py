@@ -184,7 +184,8 @@ def adjust_pointer(env: Env, insn: Insn, op: Op, ptr: RegState, off: RegState, *
     base = type_ & BASE_TYPE_MASK
     known = not num.var_off.mask
     if base == PTR_TO_MEM and type_ & PTR_UNTRUSTED:
-        return ptr
+        # its offsets don't matter; Linux leaves a number that the pointer is added to as if nothing had happened to it
+        return unknown() if scalar_first else ptr
     if base not in MOVABLE:
         free = (base == PTR_TO_FLOW_KEYS and known) or (
             base in (PTR_TO_FLOW_KEYS, CONST_PTR_TO_MAP) and known and num.smin == 0 and op.name == "add"

@@ -173,6 +173,13 @@ ROWS: Final = (
         13,
         "R1 max value is outside of the allowed memory range",
     ),
+    Row(
+        "a number plus untrusted memory stays a number",
+        "syscall",
+        "r8 = *(u64 *)(r1 +0) / r2 = 0 / kcall bpf_rdonly_cast / r8 += r0 / r0 = *(u8 *)(r8 +0) / r0 = 0 / exit",
+        13,
+        "R8 invalid mem access 'scalar'",
+    ),
     # the way back of precision: same verdict, another log
     Row(
         "fetching atomic counts as a store",
