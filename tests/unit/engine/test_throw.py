@@ -9,7 +9,7 @@ import pytest
 
 from bpfvm.engine.choose import Engine, engine_class
 from bpfvm.engine.image import Image, callback_handle
-from bpfvm.engine.jit import JitEngine, available
+from bpfvm.engine.jit import available
 from bpfvm.engine.services import CallFrame
 from bpfvm.engine.throw import Thrown
 from bpfvm.errors import Trap
@@ -103,8 +103,6 @@ def test_callback_without_a_program_around(machine: Engine) -> None:
 
 
 def test_batch(machine: Engine) -> None:
-    if not isinstance(machine, JitEngine):
-        pytest.skip("only compiled code runs batches")
     program = image("r0 = r1\nr2 = r1\nr2 &= 1\nif r2 == 0 goto +2\nr1 += 100\ncall bpf_throw#1\nexit", HANDLER)
     contexts = list(range(600))
     assert list(machine.batch(program, contexts)) == [each + 101 if each & 1 else each for each in contexts]
