@@ -50,6 +50,10 @@ class Accepted:
 
 Judge = Callable[[str], Accepted]
 """another program of the object, by name; raises NotRun when it is refused"""
+Call = Callable[[str, int], int]
+"""(program of the object, context address) → its R0"""
+Plug = Callable[[Runtime, Call], None]
+"""gives the runtime what a module of the kernel adds to it"""
 
 
 @dataclass(slots=True)
@@ -112,11 +116,13 @@ def run_for_retval(
     filled: Mapping[str, bytes] | None = None,
     specs: Mapping[str, MapSpec] | None = None,
     judge: Judge = _no_others,
+    plug: Plug = lambda runtime, call: None,
 ) -> int:
     """What the program returns, as s32. Raises NotRun.
 
     ``btf``: the kernel's types; ``frame``: the packet, from its Ethernet header on; ``filled``: map name → its first
-    element's value; ``specs`` and ``judge``: maps and programs of the object, by the names in initial map entries.
+    element's value; ``specs`` and ``judge``: maps and programs of the object, by the names in initial map entries;
+    ``plug``: called before the run.
     """
     prog_type = accepted.program.prog_type
     if prog_type == "tracing" and accepted.program.expected_attach_type in UNATTACHED:
@@ -135,6 +141,7 @@ def run_for_retval(
                 made.update(bytes(4), filled[made.spec.name])
         ctx = _context(runtime, prog_type, frame)
         machine = FastEngine(memory, runtime, packet=runtime.packet_load, tail_calls=runtime.tail_target)
+        plug(runtime, lambda name, address: machine.run(run.image(judge(name)), address))
         return s32(machine.run(image, ctx, fuel=FUEL))
     except BpfvmError as error:
         raise NotRun(_short(str(error))) from error

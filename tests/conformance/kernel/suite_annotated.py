@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from bpfvm.conform.expectation import ANY_POINTER, Expectation, Mode, read_tags
@@ -13,6 +14,7 @@ from bpfvm.conform.test_run import TEST_VALUE, NotRun, run_for_retval
 from bpfvm.errors import BpfvmError
 from tests.conformance.kernel.corpus import Corpus, objects
 from tests.conformance.kernel.kernel import test_kernel
+from tests.conformance.kernel.testmod_run import plug_module
 from tests.conformance.kernel.verdict import Verdict, judge, opened
 from verifier.capabilities import ALL_CAPS, NO_CAPS, Capabilities
 
@@ -103,6 +105,7 @@ def _run(path: str, wanted: int | str, verdict: Verdict, caps: Capabilities) -> 
             filled=filled,
             specs=spec.maps,
             judge=lambda name: judge(path, name, PROFILE, caps=caps, selftests=True).accepted(),
+            plug=partial(plug_module, spec),
         )
     except NotRun as reason:
         return found | {"run_category": f"not run: {reason}"}
