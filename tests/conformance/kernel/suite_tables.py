@@ -22,6 +22,7 @@ from bpfvm.obj.model import FuncInfo, MapSpec, Program, ProgramSpec
 from tests.conformance.kernel.corpus import Corpus, default_corpus
 from tests.conformance.kernel.kernel import test_kernel
 from tests.conformance.kernel.tables import Case, raw_btf, verifier_tables
+from tests.conformance.kernel.testmod_run import plug_functions
 from tests.conformance.kernel.verdict import Verdict, judge_program
 from verifier.capabilities import ALL_CAPS, NO_CAPS, Capabilities
 
@@ -180,7 +181,13 @@ def _run(case: Case, verdict: Verdict, full: bool) -> Record:
     found: Record = {"has_retval": True, "retval": True, "full": full}
     for run in case["runs"]:
         try:
-            got = run_for_retval(verdict.accepted(), test_kernel().btf, frame=bytes.fromhex(run["data"]), filled=FILLED)
+            got = run_for_retval(
+                verdict.accepted(),
+                test_kernel().btf,
+                frame=bytes.fromhex(run["data"]),
+                filled=FILLED,
+                plug=plug_functions,
+            )
         except NotRun as reason:
             return found | {"retval": False, "full": False, "run_category": f"not run: {reason}"}
         if run["retval"] & 0xFFFF_FFFF not in (got & 0xFFFF_FFFF, POINTER_VALUE):

@@ -7,8 +7,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from bpfvm.btf import types as t
 from bpfvm.conform.test_run import Call
 from bpfvm.isa.word import s32, s64
+from bpfvm.memory import View
 from bpfvm.obj.model import ObjectSpec
 from bpfvm.runtime import Runtime
 from bpfvm.runtime.kfuncs import Kfunc
@@ -26,15 +28,23 @@ VALUE, LEFT = 0, 8
 
 def plug_module(spec: ObjectSpec, runtime: Runtime, call: Call) -> None:
     """Give the runtime the module's functions; ``call`` runs a program of the object."""
+    plug_functions(runtime)
     for struct in spec.struct_ops.values():
         if struct.type_name == ST_OPS:
             for member, prog in struct.funcs.items():
                 runtime.kfuncs[f"bpf_kfunc_st_ops_{member}"] = _st_ops(member, prog, call)
+
+
+def plug_functions(runtime: Runtime, call: Call | None = None) -> None:
+    """Those that need no object."""
     runtime.kfuncs["bpf_kfunc_st_ops_inc10"] = inc10
     runtime.kfuncs["bpf_iter_testmod_seq_new"] = seq_new
     runtime.kfuncs["bpf_iter_testmod_seq_next"] = seq_next
     runtime.kfuncs["bpf_iter_testmod_seq_destroy"] = seq_destroy
     runtime.kfuncs["bpf_iter_testmod_seq_value"] = seq_value
+    runtime.kfuncs["bpf_kfunc_call_test_acquire"] = test_acquire
+    runtime.kfuncs["bpf_kfunc_call_test_release"] = test_release
+    runtime.kfuncs["bpf_kfunc_call_test_ref"] = test_ref
 
 
 def _st_ops(member: str, prog: str, call: Call) -> Kfunc:
@@ -92,4 +102,31 @@ def seq_value(rt: Runtime, args: Args, frame: CallFrame) -> int:
 def seq_destroy(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(iterator): end it."""
     rt.memory.store(args[0] + LEFT, 4, 0)
+    return 0
+
+
+def _test_struct(rt: Runtime, addr: int) -> View:
+    assert rt.btf is not None
+    return View(rt.memory, rt.btf, rt.btf.find("prog_test_ref_kfunc", t.Struct), addr)
+
+
+def test_acquire(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(a number's address) → the module's object with a reference taken."""
+    assert rt.btf is not None
+    addr = rt.memory.alloc(rt.btf.size_of(rt.btf.find("prog_test_ref_kfunc", t.Struct)), what="prog_test_struct")
+    made = _test_struct(rt, addr)
+    made.a, made.b, made.next = 42, 108, addr
+    made["cnt.refs.counter"] = 2
+    return addr
+
+
+def test_release(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(object): one reference less."""
+    made = _test_struct(rt, args[0])
+    made["cnt.refs.counter"] = made["cnt.refs.counter"] - 1
+    return 0
+
+
+def test_ref(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(object): nothing happens to it."""
     return 0
