@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from bpfvm.btf import types as t
+from bpfvm.btf.layout import member
 from bpfvm.engine.image import link_image
 from bpfvm.engine.interp import Interpreter
 from bpfvm.errors import SyscallError
@@ -44,15 +46,15 @@ def text(source: str) -> tuple[Insn, ...]:
     return (*asm(source.replace(" / ", "\n")), Insn(0x95, 0, 0, 0, 0))
 
 
-def theirs(insns: tuple[Insn, ...], kind: str, data: bytes, ctx: bytes = b"") -> Result:
-    done = kernel_oracle.test_run(encode(insns), kind, data=data, ctx=ctx or None)
+def theirs(insns: tuple[Insn, ...], kind: str, data: bytes, ctx: bytes = b"", attach: int = 0) -> Result:
+    done = kernel_oracle.test_run(encode(insns), kind, data=data, ctx=ctx or None, expected_attach_type=attach)
     assert "R" not in done.log, done.log
     return done.errno, done.retval, done.data_out, done.ctx_out
 
 
-def ours(insns: tuple[Insn, ...], kind: str, data: bytes, ctx: bytes = b"") -> Result:
+def ours(insns: tuple[Insn, ...], kind: str, data: bytes, ctx: bytes = b"", attach: int = 0) -> Result:
     env = environment()
-    verified = verify(Program("test", kind, insns), env)
+    verified = verify(Program("test", kind, insns, expected_attach_type=attach), env)
     memory = Memory(16 << 20, "kasan")
     runtime = Runtime(memory, env.kernel_btf)
     try:
@@ -125,6 +127,18 @@ def test_pointers_and_metadata_of_xdp() -> None:
         for meta, end, ingress in ((0, 0, 0), (4, 0, 0), (8, -1, 0), (3, 0, 0), (64, 0, 0), (0, 0, 1), (0, 0, 9)):
             ctx = struct.pack("<6I", meta, len(data) - end, 0, ingress, 0, 0)
             agree("r2 = *(u32 *)(r1 +0) / r3 = *(u32 *)(r1 +8) / r0 = r2 / r0 -= r3", "xdp", data, ctx)
+
+
+def test_netfilter_programs_see_an_outgoing_packet() -> None:
+    """Only a bit comes back, so the program asks for one thing at a time."""
+    btf = environment().kernel_btf
+    pf, hook = (member(btf, btf.find("nf_hook_state", t.Struct), name).offset for name in ("pf", "hook"))
+    length = member(btf, btf.find("sk_buff", t.Struct), "len").offset
+    for data in (bytes(range(20)), bytes(64), bytes(19), frame(0x86DD, 60)):
+        for where, size, at, wanted in ((8, 32, length, len(data)), (0, 8, pf, 2), (0, 8, hook, 3), (0, 8, pf, 10)):
+            source = f"r1 = *(u64 *)(r1 +{where}) / r1 = *(u{size} *)(r1 +{at}) / r0 = 0 / if r1 != {wanted} goto +1"
+            insns = text(f"{source} / r0 = 1")
+            assert ours(insns, "netfilter", data, attach=45) == theirs(insns, "netfilter", data, attach=45), (where, at)
 
 
 CALLS: Final = {

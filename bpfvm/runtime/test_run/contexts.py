@@ -6,14 +6,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.errors import UsageError
-from bpfvm.runtime.test_run import flow, skb, xdp
+from bpfvm.runtime.test_run import flow, netfilter, skb, xdp
 from bpfvm.runtime.test_run.convert import SKB_TYPES
 from bpfvm.runtime.test_run.packet import Packet
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
 
-RUNNABLE: Final = ("xdp", *sorted(SKB_TYPES))
+RUNNABLE: Final = ("netfilter", "xdp", *sorted(SKB_TYPES))
+NO_OUTPUT: Final = ("netfilter",)
 """types that read packets"""
 
 
@@ -29,10 +30,14 @@ class TestContext:
         self.addr = addr
         self.packet = packet
         rt.packets[addr] = packet
+        if packet.also:
+            rt.packets[packet.also] = packet
 
     def data_out(self) -> bytes:
         """The packet as BPF_PROG_TEST_RUN copies it out: xdp with its metadata, types that see no Ethernet header with
-        14 zero bytes in its place; a flow dissector's keys."""
+        14 zero bytes in its place; a flow dissector's keys; nothing of netfilter programs."""
+        if self.prog_type in NO_OUTPUT:
+            return b""
         if self.prog_type == "xdp":
             return xdp.data_out(self.packet)
         if self.prog_type == "flow_dissector":
@@ -43,13 +48,14 @@ class TestContext:
         """The context as BPF_PROG_TEST_RUN copies it out."""
         if self.prog_type == "xdp":
             return xdp.ctx_out(self._rt.memory, self.addr, self.packet)
-        if self.prog_type == "flow_dissector":
+        if self.prog_type in ("flow_dissector", *NO_OUTPUT):
             return b""
         return skb.ctx_out(self._rt.memory, self.addr)
 
     def close(self) -> None:
         """The test run is over."""
         del self._rt.packets[self.addr]
+        self._rt.packets.pop(self.packet.also, None)
         self.packet.free()
         self._rt.memory.free(self.addr)
 
@@ -61,6 +67,8 @@ def make_context(rt: Runtime, prog_type: str, data: bytes, ctx: bytes = b"") -> 
         return TestContext(rt, prog_type, *xdp.make(rt, data, ctx))
     if prog_type == "flow_dissector":
         return TestContext(rt, prog_type, *flow.make(rt, data, ctx))
+    if prog_type == "netfilter":
+        return TestContext(rt, prog_type, *netfilter.make(rt, data, ctx))
     if prog_type in SKB_TYPES:
         return TestContext(rt, prog_type, *skb.make(rt, prog_type, data, ctx))
     raise UsageError(f"programs of type {prog_type} read no packets (these do: {', '.join(RUNNABLE)})")

@@ -23,9 +23,11 @@ class Packet:
     """Addresses in ``memory``: ``start`` … ``limit`` is the whole room, ``data`` … ``end`` the packet, ``meta`` …
     ``data`` its metadata, ``mac`` and ``network`` the headers. ``ctx`` is the context that shows it to the program;
     ``len_at`` is where the context has the length (-1: nowhere). ``owned`` are objects that go with it; ``csum_level``
-    is the number of checksums known to be right, minus one, None when nothing is known (skb->ip_summed)."""
+    is the number of checksums known to be right, minus one, None when nothing is known (skb->ip_summed); ``also``
+    is another object that shows it (0: none)."""
 
     __slots__ = (
+        "also",
         "csum_level",
         "ctx",
         "data",
@@ -46,6 +48,7 @@ class Packet:
         self.len_at = len_at
         self.owned: list[int] = []
         self.csum_level: int | None = None
+        self.also = 0
         self.start = memory.alloc(headroom + len(frame) + tailroom, what="packet")
         self.limit = self.start + headroom + len(frame) + tailroom
         self.data = self.meta = self.mac = self.start + headroom
