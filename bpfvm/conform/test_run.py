@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Runs an accepted program once on our interpreter, as BPF_PROG_TEST_RUN would
+"""Runs an accepted program once on our fast engine, as BPF_PROG_TEST_RUN would
 (net/bpf/test_run.c bpf_prog_test_run_skb, bpf_prog_test_run_xdp, bpf_prog_test_run_syscall, 6.12)."""
 
 from __future__ import annotations

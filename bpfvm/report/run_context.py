@@ -12,12 +12,12 @@ from bpfvm.errors import UsageError
 from bpfvm.memory import Memory
 from bpfvm.obj.model import Program
 from bpfvm.report.c_text import declaration
-from bpfvm.runtime.test_run import RUNNABLE, TestContext, make_context
+from bpfvm.runtime.test_run import RUNNABLE, TestContext, make_context, sk_lookup
 from bpfvm.session import Session
 
 ARGUMENT_TYPES = ("struct_ops", "tracing", "lsm", "raw_tracepoint", "raw_tracepoint_writable")
 """program types whose context is an array of 8-byte arguments"""
-BYTES_TYPES = ("syscall", "kprobe", "tracepoint")
+BYTES_TYPES = ("syscall", "kprobe", "tracepoint", "sk_lookup")
 """program types whose context is a block of bytes that user space or the architecture defines"""
 MAX_CONTEXT = 64 << 10
 TEST_DATA = bytes(64)
@@ -76,6 +76,8 @@ def make_run_context(session: Session, program: Program, request: Request) -> Bl
         memory.write(block.data[0], request.data)
     args = tuple(block.data[0] if each == DATA else each for each in request.args)
     content = request.ctx if request.ctx is not None else _arguments(session, program, args)
+    if program.prog_type == "sk_lookup":
+        content = sk_lookup.checked(content)
     if content:
         block.size = len(content)
         block.addr = memory.alloc(COUNT_SIZE + len(content) + 8, what="bpf context") + COUNT_SIZE

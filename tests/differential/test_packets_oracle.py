@@ -21,6 +21,7 @@ from bpfvm.memory import Memory
 from bpfvm.obj.model import Program
 from bpfvm.runtime import Runtime
 from bpfvm.runtime.test_run import convert_ctx_access, make_context
+from bpfvm.runtime.test_run.sk_lookup import checked
 from bpfvm.runtime.test_run.skb import FIELDS, GIVEN
 from tests import kernel_oracle
 from tests.differential.verifier_oracle import environment, unusable
@@ -127,6 +128,28 @@ def test_pointers_and_metadata_of_xdp() -> None:
         for meta, end, ingress in ((0, 0, 0), (4, 0, 0), (8, -1, 0), (3, 0, 0), (64, 0, 0), (0, 0, 1), (0, 0, 9)):
             ctx = struct.pack("<6I", meta, len(data) - end, 0, ingress, 0, 0)
             agree("r2 = *(u32 *)(r1 +0) / r3 = *(u32 *)(r1 +8) / r0 = r2 / r0 -= r3", "xdp", data, ctx)
+
+
+@pytest.mark.parametrize("offset", [8, 12, 16, 20, 32, 36, 40, 44, 56, 60, 64])
+def test_fields_of_a_socket_lookup(offset: int) -> None:
+    """The program passes when the field holds what we say; errnos of contexts that may not be."""
+    dice = random.Random(offset)
+    for _ in range(12):
+        ctx = bytearray(dice.randbytes(72))
+        ctx[:8], ctx[64:] = bytes(8), bytes(8)
+        ctx[8:16] = struct.pack("<II", dice.choice((2, 10, 10, 2, 3)), 6)
+        ctx[38:40], ctx[60:64] = bytes(2), struct.pack("<I", dice.choice((80, 443, 0xFFFF, 0x10000)))
+        if dice.random() < 0.2:
+            ctx[dice.choice((0, 64, 71))] = 1
+        try:
+            shown, refused = checked(bytes(ctx)), 0
+        except SyscallError as error:
+            shown, refused = bytes(72), error.errno
+        size = 2 if offset == 36 else 4
+        value = int.from_bytes(shown[offset : offset + size], "little")
+        source = f"r1 = *(u{8 * size} *)(r1 +{offset}) / w2 = {value} / r0 = 0 / if r1 != r2 goto +1 / r0 = 1"
+        done = kernel_oracle.test_run(encode(text(source)), "sk_lookup", ctx=bytes(ctx), expected_attach_type=36)
+        assert (done.errno, done.retval) == (refused, None if refused else 1), (offset, ctx.hex(), done.log)
 
 
 def test_netfilter_programs_see_an_outgoing_packet() -> None:
