@@ -24,7 +24,9 @@ from verifier.ctx_tables import ctx_kind
 from verifier.env import Env
 from verifier.helper_sets import SOCKOPT_HELPERS, TCP_CA_HELPERS
 from verifier.rejection import EACCES, EINVAL, ENOTSUPP
+from verifier.replaced import check_replaced
 
+HAVE_PROTOTYPES: Final = ("struct_ops", "tracing", "lsm")
 NF_CONN_WRITERS: Final = ("sched_cls", "sched_act", "xdp")
 StoreRule = Callable[[str, int, int], "tuple[int, str] | None"]
 """(struct name, offset, size) → (errno, log line) of the refusal, or None where the store is allowed."""
@@ -78,13 +80,18 @@ def check_attach(env: Env, types: StructOpsTypes | None) -> None:
         env.reject(EINVAL, "Syscall programs can only be sleepable")
     if program.sleepable and not _may_sleep(prog_type, attach_type):
         env.reject(EINVAL, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable")
+    if prog_type == "ext":
+        check_replaced(env)
+        program = env.program
+        prog_type = program.prog_type
+        attach_type = env.attach_type = effective(prog_type, program.expected_attach_type)
     env.extra_helpers = attach_helpers(prog_type, attach_type)
+    if env.replaces and prog_type in HAVE_PROTOTYPES:
+        env.unsupported(f"replacing functions of {prog_type} programs")
     if prog_type == "struct_ops":
         _check_struct_ops(env, types)
     elif prog_type in ("tracing", "lsm"):
         check_attach_target(env)
-    elif prog_type == "ext":
-        env.reject(EINVAL, "Tracing programs must provide btf_id")
     elif prog_type in NF_CONN_WRITERS:
         env.btf_store = nf_conn_rule(env)
     env.ctx_kind = ctx_kind(prog_type, attach_type, bpf_capable=env.bpf_capable)

@@ -318,7 +318,8 @@ Seen = dict[tuple[int, int, bool], int]
 
 def check_max_stack_depth(env: Env) -> None:
     """No chain of calls needs more than 512 bytes of stack or more than eight frames."""
-    private = env.program.prog_type in PRIVATE_STACK_TYPES and not any(s.has_tail_call for s in env.subprogs)
+    private = env.program.prog_type in PRIVATE_STACK_TYPES and not env.replaces
+    private = private and not any(s.has_tail_call for s in env.subprogs)
     seen: Seen = {}
     for index, subprog in enumerate(env.subprogs):
         if not index or subprog.is_async_cb:

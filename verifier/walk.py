@@ -36,7 +36,7 @@ def check_function(env: Env, subprog: int) -> None:
     env.prev_line = None
     env.set_state(state)
     env.scratch_all()
-    if subprog:
+    if subprog or env.replaces:
         env.report(f"Validating {sub.name}() func#{subprog}...")
         if sub.is_exception_cb:
             frame.in_exception_callback = True

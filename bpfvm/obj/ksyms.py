@@ -9,7 +9,7 @@ from bpfvm.btf.flavour import essential_name
 from bpfvm.core_reloc.compat import types_are_compat
 from bpfvm.errors import BadInput
 from bpfvm.isa.opcodes import BPF_CALL, BPF_JMP
-from bpfvm.obj.model import ObjectSpec, ProgramSpec
+from bpfvm.obj.model import ObjectSpec, ProgramSpec, TargetProgram
 
 POISON_CALL_KFUNC = 2002000000
 """imm of the impossible call that libbpf puts where a weak kernel function is missing (plus the extern's number)"""
@@ -90,4 +90,17 @@ def attach_id(prog: ProgramSpec, kernel: Btf) -> int:
     if not found:
         text = f"failed to find kernel BTF type ID of '{prog.attach_to}': -3"
         raise BadInput(f"prog '{prog.name}': {text}", section=prog.section)
+    return found
+
+
+def replaced_id(prog: ProgramSpec, target: TargetProgram) -> int:
+    """The id, among the target's types, of the function that an extension's section names; 0 when it names none.
+
+    Raises BadInput when there is no such function (libbpf_find_prog_btf_id).
+    """
+    if not prog.attach_to:
+        return 0
+    found = target.program.btf.find(prog.attach_to, t.Func) if target.program.btf is not None else 0
+    if not found:
+        raise BadInput(f"prog '{prog.name}': {prog.attach_to} is not found in prog's BTF", section=prog.section)
     return found

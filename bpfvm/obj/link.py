@@ -8,6 +8,7 @@ except that map loads hold an index into ``Program.maps`` instead of a file desc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from bpfvm.btf import Btf
 from bpfvm.core_reloc import CoreResult, explain, relocate
@@ -23,8 +24,8 @@ from bpfvm.isa.opcodes import (
 )
 from bpfvm.isa.word import s32
 from bpfvm.obj.externs import KCONFIG
-from bpfvm.obj.ksyms import CALL, POISON_CALL_KFUNC, attach_id, is_typeless, resolve_ksym
-from bpfvm.obj.model import FuncInfo, LineInfo, MapSpec, ObjectSpec, Program, ProgramSpec, Reloc
+from bpfvm.obj.ksyms import CALL, POISON_CALL_KFUNC, attach_id, is_typeless, replaced_id, resolve_ksym
+from bpfvm.obj.model import FuncInfo, LineInfo, MapSpec, ObjectSpec, Program, ProgramSpec, Reloc, TargetProgram
 
 MAX_INSNS = 1_000_000
 EXCEPTION_CALLBACK = "exception_callback:"
@@ -40,12 +41,13 @@ def link_program(
     maps: dict[str, MapSpec] | None = None,
     core_btf: Btf | None = None,
     kallsyms: Mapping[str, int] | None = None,
+    target: TargetProgram | None = None,
 ) -> Program:
     """Link and relocate ``prog_name`` against a kernel.
 
     ``attach_btf_id`` and ``expected_attach_type`` override what the section name says (struct_ops: the kernel struct's
     BTF id and the member index); ``maps`` replaces map specs by key; ``kallsyms`` has addresses for externs without
-    a type.
+    a type; ``target`` is the program of which an extension replaces the function that its section names.
     Raises UsageError for an unknown program, BadInput for what can't be resolved. A CO-RE relocation that fails does
     not raise: see ``Program.poison``.
     """
@@ -62,13 +64,14 @@ def link_program(
         linker.kallsyms = kallsyms or {}
         linker.add_all(main)
         linker.relocate()
-        attach = attach_btf_id or attach_id(main, kernel_btf)
+        attach = attach_btf_id or (attach_id(main, kernel_btf) if target is None else replaced_id(main, target))
     except BadInput as error:
         error.path = error.path or spec.path
         raise
-    return linker.program(
+    linked = linker.program(
         main, attach, main.expected_attach_type if expected_attach_type is None else expected_attach_type
     )
+    return linked if target is None else replace(linked, target=target)
 
 
 def check_runnable(spec: ObjectSpec) -> None:

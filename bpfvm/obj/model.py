@@ -164,6 +164,23 @@ class Program:
     """slot index → what a failed CO-RE relocation asked for"""
     unresolved: Mapping[int, str] = field(default_factory=dict)
     """slot index → name of a weak extern that was not found"""
+    target: TargetProgram | None = None
+    """the program of which this one (of type ext) replaces a function; attach_btf_id is one of its types then"""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetProgram:
+    """An accepted program of which a function is replaced, and what was found out about its functions, which are
+    numbered as in its func_info (see verifier.replaced)."""
+
+    program: Program
+    unreliable: frozenset[int] = frozenset()
+    """what they get isn't held against their types"""
+    changes_packet: frozenset[int] = frozenset()
+    might_sleep: frozenset[int] = frozenset()
+    exception_callbacks: frozenset[int] = frozenset()
+    removed: frozenset[int] = frozenset()
+    """nothing calls them: they went with the dead code"""
 
 
 @dataclass(frozen=True, slots=True)
