@@ -13,7 +13,7 @@ from bpfvm.btf import Btf
 from bpfvm.conform.expectation import TEST_DATA_LEN
 from bpfvm.engine.fast import FastEngine
 from bpfvm.engine.image import Image, link_image
-from bpfvm.errors import BpfvmError
+from bpfvm.errors import BpfvmError, SyscallError
 from bpfvm.isa.word import s32
 from bpfvm.memory import Memory
 from bpfvm.obj.model import MapSpec, Program
@@ -130,7 +130,10 @@ def run_for_retval(
     has_arena = any(spec.map_type == "arena" for spec in accepted.program.maps)
     if has_arena:
         gc.collect()  # an earlier run's range lies in a cycle, and a worker's address space has room for one
-    memory = Memory(MEMORY + (WINDOW if has_arena else 0), "off")
+    try:
+        memory = Memory(MEMORY + (WINDOW if has_arena else 0), "off")
+    except SyscallError as error:
+        raise NotRun(_short(str(error))) from error
     try:
         runtime = Runtime(memory, btf)
         run = _Run(specs or {}, judge, memory, runtime)
