@@ -192,16 +192,12 @@ def _lesson(env: Env, op: Op, a: Bounds, b: Bounds) -> Lesson:
         took = (a if took[0] is memo.a else took[0], b if took[1] is memo.b else took[1])
         fell = (a if fell[0] is memo.a else fell[0], b if fell[1] is memo.b else fell[1])
         return Lesson(a, b, took, fell)
-    reported = False
-
-    def report(text: str) -> None:
-        nonlocal reported
-        reported = True
+    reports: list[str] = []
+    fell = lesson(op.name, op.width, a, b, False, reports.append)
+    found = Lesson(a, b, lesson(op.name, op.width, a, b, True, reports.append), fell)
+    for text in reports:
         env.report(text)
-
-    fell = lesson(op.name, op.width, a, b, False, report)
-    found = Lesson(a, b, lesson(op.name, op.width, a, b, True, report), fell)
-    env.lessons[i] = None if reported else found
+    env.lessons[i] = None if reports else found
     return found
 
 
@@ -255,21 +251,25 @@ def mark_ptr_or_null(state: VerifierState, regno: int, *, is_null: bool) -> None
     if reg.ref_obj_id and reg.ref_obj_id == id_ and is_null:
         drop_ref(state, id_)
 
-    def change(reg: RegState) -> RegState:
-        if not reg.type & PTR_MAYBE_NULL or reg.id != id_ or not id_:
-            return reg
-        if is_null:
-            return RegState(SCALAR_VALUE, cnum.ZERO)
-        new = not_null(reg)
-        return new if may_hold_lock(new) else new.with_(id=0)
-
+    if not id_:
+        return
     for frame in state.frames:
         for i, old in enumerate(frame.regs):
             if old.id == id_:
-                frame.regs[i] = change(old)
+                frame.regs[i] = _tested(old, is_null)
         for spi, slot in enumerate(frame.stack):
             if slot.reg.id == id_ and slot.is_spilled():
-                frame.stack[spi] = StackSlot(slot.types, change(slot.reg))
+                frame.stack[spi] = StackSlot(slot.types, _tested(slot.reg, is_null))
+
+
+def _tested(reg: RegState, is_null: bool) -> RegState:
+    """One of them (mark_ptr_or_null_reg)."""
+    if not reg.type & PTR_MAYBE_NULL:
+        return reg
+    if is_null:
+        return RegState(SCALAR_VALUE, cnum.ZERO)
+    new = not_null(reg)
+    return new if may_hold_lock(new) else new.with_(id=0)
 
 
 def check_ja(env: Env, insn: Insn, op: Op) -> int:

@@ -24,6 +24,7 @@ from verifier.cfg import (
     compute_successors,
 )
 from verifier.check_btf import check_func_info, check_func_info_early, check_line_info
+from verifier.collector import rare_collections
 from verifier.env import Env
 from verifier.fastcall import mark_fastcalls, shrink_stacks
 from verifier.live_regs import compute_live_registers
@@ -94,7 +95,8 @@ def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Reject
     if not may_load(program.prog_type, effective(program.prog_type, program.expected_attach_type)):
         return Rejection("", EINVAL), run
     try:
-        _phases(run, env.struct_ops)
+        with rare_collections():
+            _phases(run, env.struct_ops)
     except Rejection as found:
         rejection = found
     write_statistics(run, accepted=rejection is None)
