@@ -54,6 +54,9 @@ def check_dynptr_arg(env: Env, regno: int, flags: int, clone_ref: int = 0) -> No
     reg = env.frame.regs[regno]
     if reg.type != PTR_TO_STACK and reg.type != CONST_PTR_TO_DYNPTR:
         env.reject(EINVAL, f"arg#{regno - 1} expected pointer to stack or const struct bpf_dynptr")
+    if flags & MEM_UNINIT and flags & MEM_RDONLY:
+        whose = "verifier internal error" if env.profile.old_texts else "verifier bug"
+        env.reject(EFAULT, f"{whose}: misconfigured dynptr helper type flags")
     if flags & MEM_UNINIT:
         if reg.type == CONST_PTR_TO_DYNPTR or dynptr_spi(env, reg) == BAD_PLACE:
             env.reject(EINVAL, "Dynptr has to be an uninitialized dynptr")

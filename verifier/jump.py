@@ -23,13 +23,12 @@ from verifier.references import drop_ref
 from verifier.reg import RegState, const
 from verifier.reg_type import (
     BASE_TYPE_MASK,
-    CONST_PTR_TO_DYNPTR,
     CONST_PTR_TO_MAP,
     MEM_ALLOC,
     NON_OWN_REF,
     PTR_MAYBE_NULL,
     PTR_TO_BTF_ID,
-    PTR_TO_FUNC,
+    PTR_TO_BUF,
     PTR_TO_MAP_KEY,
     PTR_TO_MAP_VALUE,
     PTR_TO_MEM,
@@ -44,6 +43,7 @@ from verifier.reg_type import (
     SCALAR_VALUE,
     is_pkt_pointer,
 )
+from verifier.region import MAX_VAR_OFF
 from verifier.rejection import EACCES, EINVAL
 from verifier.sanitize import push_mispredicted
 from verifier.scalar_ids import Linked, collect_linked, sync_linked
@@ -53,24 +53,28 @@ from verifier.states import StackSlot, VerifierState
 from verifier.widen import widen_before_next_round
 
 NEVER_NULL: Final = frozenset(
-    (
-        *(PTR_TO_SOCKET, PTR_TO_TCP_SOCK, PTR_TO_MAP_VALUE, PTR_TO_MAP_KEY, PTR_TO_SOCK_COMMON, CONST_PTR_TO_MAP),
-        *(PTR_TO_FUNC, CONST_PTR_TO_DYNPTR, PTR_TO_XDP_SOCK),
-    )
+    (PTR_TO_SOCKET, PTR_TO_TCP_SOCK, PTR_TO_MAP_VALUE, PTR_TO_MAP_KEY, PTR_TO_SOCK_COMMON, CONST_PTR_TO_MAP)
 )
+"""Of the others that can't be NULL (functions, dynptrs, the stack …) the kernel does not know it."""
+NEVER_NULL_6_12: Final = NEVER_NULL | {PTR_TO_XDP_SOCK, PTR_TO_BUF}
 
 
 TRUSTED: Final = MEM_ALLOC | PTR_TRUSTED | NON_OWN_REF
 """BPF_REG_TRUSTED_MODIFIERS: an RCU pointer is not among them, so a comparison of it with NULL goes both ways."""
 
 
-def reg_not_null(reg: RegState) -> bool:
+def reg_not_null(env: Env, reg: RegState) -> bool:
     """The pointer is certainly not NULL."""
     type_ = reg.type
     if type_ & PTR_MAYBE_NULL:
         return False
     base = type_ & BASE_TYPE_MASK
-    if base in NEVER_NULL:
+    if env.profile.far_nulls:
+        if reg.num.smin <= -MAX_VAR_OFF or reg.num.smax >= MAX_VAR_OFF:
+            return False
+        if base in NEVER_NULL_6_12:
+            return True
+    elif base in NEVER_NULL:
         return True
     if base == PTR_TO_BTF_ID:
         flags = type_ & ~BASE_TYPE_MASK
@@ -90,14 +94,14 @@ def _is_zero(reg: RegState, width: int) -> bool:
     return not (var_off.value | var_off.mask) & (U64_MAX if width == 64 else U32_MAX)
 
 
-def _predict(op: str, width: int, dst: RegState, src: RegState) -> int:
+def _predict(env: Env, op: str, width: int, dst: RegState, src: RegState) -> int:
     if dst.type == SCALAR_VALUE and src.type == SCALAR_VALUE:
         return branch_taken(op, width, dst, src)
     if width == 64 and _is_packet(dst) and _is_packet(src):
         return packet_branch_taken(op, dst, src)
     if not _is_zero(src, width):
         dst, src = src, dst
-    if not _is_zero(src, width) or not reg_not_null(dst):
+    if not _is_zero(src, width) or not reg_not_null(env, dst):
         return -1
     return {"jeq": 0, "jne": 1}.get(op, -1)
 
@@ -122,7 +126,7 @@ def check_jump(env: Env, insn: Insn, op: Op) -> int:
         if dst.type == PTR_TO_STACK:
             env.push_history().dst_fp = True
     width, name = op.width, op.name
-    taken = _predict(name, width, dst, src)
+    taken = _predict(env, name, width, dst, src)
     if taken >= 0:
         if dst.type == SCALAR_VALUE:
             mark_chain_precision(env, insn.dst)
@@ -213,9 +217,9 @@ def _pointers(env: Env, insn: Insn, op: Op, by_reg: bool, other: VerifierState) 
         eq_regs = other.frames[-1].regs if name == "jeq" else regs if name == "jne" else None
         plain = dst.type & BASE_TYPE_MASK != PTR_TO_BTF_ID and src.type & BASE_TYPE_MASK != PTR_TO_BTF_ID
         if eq_regs is not None and plain:
-            if reg_not_null(dst) and src.type & PTR_MAYBE_NULL:
+            if reg_not_null(env, dst) and src.type & PTR_MAYBE_NULL:
                 eq_regs[insn.src] = not_null(eq_regs[insn.src])
-            if reg_not_null(src) and dst.type & PTR_MAYBE_NULL:
+            if reg_not_null(env, src) and dst.type & PTR_MAYBE_NULL:
                 eq_regs[insn.dst] = not_null(eq_regs[insn.dst])
     null_test = op.width == 64 and not by_reg and insn.imm == 0 and (name == "jeq" or name == "jne")
     if null_test and dst.type & PTR_MAYBE_NULL:

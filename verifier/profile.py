@@ -66,6 +66,8 @@ class KernelProfile:
     precise_nulls: that a pointer argument is NULL is relied upon (6.12.y);
     old_arithmetic: what is known of sums, differences and products is what 6.12 knows (see old_alu.py);
     unary_known: the negation or byte swap of a known number is known (since 6.17);
+    far_nulls: a pointer that may be far from what it points at may be NULL (6.12.y), while AF_XDP sockets and buffers
+    are known not to be;
     narrow_links: numbers stay linked over 32-bit additions and over subtractions, too;
     read_marks: what is live is found by walking, and the log shows it (up to 6.16, see read_marks.py);
     old_texts: refusals that were worded otherwise up to 6.12, in the order of 6.12;
@@ -101,6 +103,7 @@ class KernelProfile:
     old_arithmetic: bool = False
     unary_known: bool = True
     narrow_links: bool = True
+    far_nulls: bool = False
     read_marks: bool = False
     old_texts: bool = False
     may_goto_bytes: int = 16
@@ -217,6 +220,7 @@ PROFILES: Final[dict[str, KernelProfile]] = {
         old_arithmetic=True,
         unary_known=False,
         narrow_links=False,
+        far_nulls=True,
         read_marks=True,
         old_texts=True,
         may_goto_bytes=8,

@@ -25,6 +25,7 @@ from verifier.cfg import (
 )
 from verifier.check_btf import check_func_info, check_func_info_early, check_line_info
 from verifier.collector import rare_collections
+from verifier.dead_functions import check_taken_addresses
 from verifier.env import Env
 from verifier.fastcall import mark_fastcalls, shrink_stacks
 from verifier.live_regs import compute_live_registers
@@ -157,6 +158,7 @@ def _phases(run: Env, types: StructOpsTypes | None) -> None:
     check_tail_calls(run)
     if run.reached_no_kfunc:
         run.reject(EINVAL, "invalid kernel function call not eliminated in verifier pass")
+    check_taken_addresses(run)
 
 
 def _global_functions(run: Env) -> None:

@@ -20,7 +20,7 @@ SIZES: Final = (1, 2, 4, 8)
 Block = Callable[["Gen"], None]
 Held = tuple[str, int]
 """What a register holds: ("", 0) nothing; ("num", 0); ("fp", offset); ("ctx", 0); ("val"|"val?", map);
-("pkt"|"end", 0); ("mem", size); ("btf", type id)."""
+("pkt"|"end", 0); ("mem", size); ("btf", type id); ("dynptr", 0)."""
 NOTHING: Final[Held] = ("", 0)
 NUM: Final[Held] = ("num", 0)
 
@@ -37,6 +37,8 @@ class Gen:
         self.out = "out"
         self.depth = 0
         self.dynptrs: list[int] = []
+        self.callbacks: set[str] = set()
+        self.in_callback = False
         self.functions: list[tuple[str, list[Held]]] = []
         self.blocks: list[Block] = []
         self.weights: list[int] = []
@@ -152,10 +154,12 @@ class Gen:
         self.depth -= 1
 
     def finish(self) -> None:
-        """The end of a function: r0 is a number."""
+        """The end of a function: r0 is a number, of a callback 0 or 1."""
         if self.regs[0] != NUM or self.chance(30):
             nums = self.holding("num")
             self.code.emit(c.mov(0, self.rng.choice(nums)) if nums else c.const(0, self.rng.choice((0, 1, 2))))
+        if self.in_callback and self.chance(95):
+            self.code.emit(c.const(0, self.rng.choice((0, 1))) if self.chance(70) else c.alu("and", 0, 1))
         if self.out in self.code.targets.values():
             if self.chance(50):
                 self.code.emit(Insn(c.EXIT))

@@ -6,12 +6,15 @@ from __future__ import annotations
 import errno
 import os
 import re
+import struct
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bpfvm.isa.insn import encode
 from bpfvm.obj.model import Program
 from tests import kernel_oracle as ko
+from tests.differential.function_info import has_callbacks, prototypes, with_functions
+from tests.differential.object_oracle import loadable_btf
 from tests.differential.verifier_oracle import TcpOps, environment, normal
 from tests.fuzz.verifier.sample import MAPS, Sample
 from tests.fuzz.verifier.tcp_ca import TcpCa
@@ -98,10 +101,24 @@ def kernel_specs() -> list[ko.MapSpec]:
     return [ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags) for m in MAPS]
 
 
-def load_options(sample: Sample) -> dict[str, int]:
+@lru_cache(16)
+def kernel_prototypes(count: int) -> int:
+    """Descriptor of the BTF for programs of so many functions."""
+    fd, error, log = ko.btf_load(loadable_btf(prototypes(count)[0]))
+    if fd < 0:
+        raise OSError(error, log)
+    return fd
+
+
+def load_options(sample: Sample) -> dict[str, int | bytes]:
     """What BPF_PROG_LOAD is told beside the instructions."""
-    options: dict[str, int] = {"flags": ko.F_SLEEPABLE * sample.sleepable}
-    options["flags"] |= ko.F_TEST_STATE_FREQ * sample.every_state | ko.F_STRICT_ALIGNMENT * sample.strict
+    options: dict[str, int | bytes] = {}
+    if has_callbacks(sample.insns):
+        infos = with_functions(Program("oracle", sample.prog_type, sample.insns)).func_info
+        options["btf_fd"] = kernel_prototypes(len(infos))
+        options["func_info"] = b"".join(struct.pack("<II", info.insn, info.type_id) for info in infos)
+    flags = ko.F_SLEEPABLE * sample.sleepable | ko.F_TEST_STATE_FREQ * sample.every_state
+    options["flags"] = flags | ko.F_STRICT_ALIGNMENT * sample.strict
     if sample.prog_type == "struct_ops":
         options |= {"attach_btf_id": TcpOps().type_id, "expected_attach_type": sample.member}
     return options
@@ -110,7 +127,7 @@ def load_options(sample: Sample) -> dict[str, int]:
 def program(sample: Sample) -> Program:
     """For our verifier."""
     attach = (TcpOps().type_id, sample.member) if sample.prog_type == "struct_ops" else (0, 0)
-    return Program(
+    made = Program(
         "oracle",
         sample.prog_type,
         sample.insns,
@@ -120,6 +137,7 @@ def program(sample: Sample) -> Program:
         attach_btf_id=attach[0],
         expected_attach_type=attach[1],
     )
+    return with_functions(made) if has_callbacks(sample.insns) else made
 
 
 def judge(sample: Sample, level: int = 2) -> Verdicts | None:

@@ -44,6 +44,16 @@ def _made(g: Gen) -> int:
     return g.dynptrs[-1] if g.dynptrs and g.chance(85) else g.rng.choice(PLACES)
 
 
+def _point(g: Gen, reg: int) -> None:
+    """A register at a dynptr: one of the program's, or the kernel's that a callback was given."""
+    given = g.holding("dynptr")
+    if given and g.chance(70):
+        g.code.emit(c.mov(reg, g.rng.choice(given)))
+        g.regs[reg] = NOTHING
+    else:
+        g.fp_plus(reg, _made(g))
+
+
 def _some(g: Gen, count: int) -> None:
     g.depth += 1
     g.some_blocks(count)
@@ -73,7 +83,7 @@ def _use(g: Gen, size: int) -> None:
 def data(g: Gen) -> None:
     """bpf_dynptr_data()."""
     size = g.rng.choice(SIZES)
-    g.fp_plus(1, _made(g))
+    _point(g, 1)
     g.code.emit(c.const(2, g.rng.choice((0, 0, 1, 100))), c.const(3, size) if g.chance(95) else c.mov(3, g.num()))
     _helper(g, "dynptr_data")
     _use(g, size)
@@ -90,7 +100,7 @@ def slice_(g: Gen) -> None:
     else:
         g.code.emit(c.const(3, 0))
     g.regs[3] = NOTHING
-    g.fp_plus(1, _made(g))
+    _point(g, 1)
     g.code.emit(c.const(2, 0), c.const(4, size) if g.chance(95) else c.mov(4, g.num()))
     _kfunc(g, name)
     _use(g, size)
@@ -100,15 +110,14 @@ def read_or_write(g: Gen) -> None:
     """bpf_dynptr_read() and bpf_dynptr_write()."""
     size = g.rng.choice(SIZES)
     off = g.rng.choice((-80, -88, -96)) if g.chance(90) else g.rng.choice(PLACES)
-    dynptr = _made(g)
     if g.chance(50):
         g.fp_plus(1, off)
-        g.fp_plus(3, dynptr)
+        _point(g, 3)
         g.code.emit(c.const(2, size), c.const(4, 0), c.const(5, 0))
         _helper(g, "dynptr_read")
     else:
         g.init_stack(off, 16)
-        g.fp_plus(1, dynptr)
+        _point(g, 1)
         g.fp_plus(3, off)
         g.code.emit(c.const(2, 0), c.const(4, size), c.const(5, 0))
         _helper(g, "dynptr_write")
@@ -116,16 +125,15 @@ def read_or_write(g: Gen) -> None:
 
 def ask(g: Gen) -> None:
     """kfuncs that take a dynptr and numbers."""
-    g.fp_plus(1, _made(g))
+    _point(g, 1)
     g.code.emit(c.const(2, g.rng.choice((0, 1, 8))), c.const(3, g.rng.choice((0, 2, 8))), c.const(4, 1))
     _kfunc(g, g.rng.choice(NUMBERS))
 
 
 def clone(g: Gen) -> None:
     """bpf_dynptr_clone()."""
-    off = _made(g)
+    _point(g, 1)
     to = _place(g)
-    g.fp_plus(1, off)
     g.fp_plus(2, to)
     _kfunc(g, "bpf_dynptr_clone")
     g.dynptrs.append(to)

@@ -10,6 +10,7 @@ from bpfvm.isa.insn import Insn
 from tests.fuzz.verifier import code as c
 from tests.fuzz.verifier.blocks import PLAIN
 from tests.fuzz.verifier.call_blocks import CALLS, any_kfunc
+from tests.fuzz.verifier.callback_blocks import CALLBACKS, VMA_CALLBACKS
 from tests.fuzz.verifier.generate import NOTHING, NUM, Gen
 from tests.fuzz.verifier.kernel_blocks import OBJECTS, interrupts, iterate, load_arguments, members
 from tests.fuzz.verifier.memory_blocks import MEMORY, packet, packet_load
@@ -26,10 +27,10 @@ _FEWER_OBJECTS: Final = tuple((block, weight // 4 + 1) for block, weight in OBJE
 _SPECIAL: Final = {
     "socket_filter": ((packet_load, 2), (iterate, 1), *PACKETS),
     "xdp": ((packet, 25), (iterate, 1), *PACKETS),
-    "syscall": (*_FEWER_OBJECTS, (iterate, 1), (any_kfunc, 3), *ITERATORS),
-    "struct_ops": (*OBJECTS, (iterate, 1), (any_kfunc, 4), *ITERATORS),
+    "syscall": (*_FEWER_OBJECTS, (iterate, 1), (any_kfunc, 3), *ITERATORS, *VMA_CALLBACKS),
+    "struct_ops": (*OBJECTS, (iterate, 1), (any_kfunc, 4), *ITERATORS, *VMA_CALLBACKS),
 }
-_TRACING: Final = (*_FEWER_OBJECTS, (iterate, 1), (any_kfunc, 2), *ITERATORS)
+_TRACING: Final = (*_FEWER_OBJECTS, (iterate, 1), (any_kfunc, 2), *ITERATORS, *VMA_CALLBACKS)
 
 
 def sample(seed: int) -> Sample:
@@ -37,7 +38,7 @@ def sample(seed: int) -> Sample:
     rng = random.Random(seed)
     prog_type = rng.choice(PROG_TYPES)
     g = Gen(rng, prog_type)
-    rows = (*PLAIN, *MEMORY, *CALLS, *DYNPTRS, (interrupts, 1), *_SPECIAL.get(prog_type, _TRACING))
+    rows = (*PLAIN, *MEMORY, *CALLS, *DYNPTRS, *CALLBACKS, (interrupts, 1), *_SPECIAL.get(prog_type, _TRACING))
     g.blocks = [block for block, _ in rows]
     g.weights = [weight for _, weight in rows]
     g.code.emit(c.mov(6, 1))
@@ -74,6 +75,7 @@ def _functions(g: Gen) -> None:
     while done < len(g.functions):
         name, held = g.functions[done]
         g.out = f"out{done}"
+        g.in_callback, g.dynptrs = name in g.callbacks, []
         done += 1
         g.regs = [NOTHING, *held, *[NOTHING] * 4]
         g.stack = set()

@@ -22,6 +22,7 @@ PROGS: Final = 6
 READ_ONLY: Final = 7
 WRITE_ONLY: Final = 8
 LRU: Final = 9
+USER_RINGBUF: Final = 10
 MAPS: Final = (
     MapSpec("oracle", "array", 4, 48, 4),
     MapSpec("oracle", "hash", 8, 24, 4),
@@ -33,6 +34,7 @@ MAPS: Final = (
     MapSpec("oracle", "array", 4, 32, 1, BPF_F_RDONLY_PROG),
     MapSpec("oracle", "array", 4, 32, 1, BPF_F_WRONLY_PROG),
     MapSpec("oracle", "lru_hash", 8, 16, 4),
+    MapSpec("oracle", "user_ringbuf", 0, 0, 4096),
 )
 CTX_SIZE: Final = 96
 """Bytes of context that a syscall program is run with."""

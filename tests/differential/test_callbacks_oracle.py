@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Functions whose address is taken, against the running kernel: which are never NULL, which are never entered."""
+
+from __future__ import annotations
+
+import pytest
+
+from bpfvm.obj.model import MapSpec, Program
+from tests.differential.function_info import both_with_functions
+from tests.differential.iterator_cases import DESTROY, END, NEW, NEXT, loop
+from tests.differential.verifier_oracle import assemble, both, normal, unusable
+
+WHY_NOT = unusable()
+pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+CALL = "r3 = 0 / r4 = 0 / call bpf_loop"
+OUTER = "r3 = r10 / r3 += -8 / r4 = 0 / call bpf_loop"
+CASES = {
+    "compared with NULL": "r1 = subprog[F] ll / if r1 == 0x0 goto X / r0 = 0 / exit / X: r0 = r9 / exit / "
+    "F: r0 = 0 / exit",
+    "never used": "r1 = subprog[F] ll / r0 = 0 / exit / F: r0 = 0 / exit",
+    "no rounds": f"r1 = 0 / r2 = subprog[F] ll / {CALL} / r0 = 0 / exit / F: r0 = 0 / exit",
+    "first of two never entered": f"r1 = subprog[F] ll / r1 = 1 / r2 = subprog[G] ll / {CALL} / r0 = 0 / exit / "
+    "F: r0 = 0 / exit / G: r0 = 0 / exit",
+    "iterator in a callback": f"r1 = 10 / r2 = subprog[F] ll / {CALL} / {END} / F: {loop('r6 = 1')}",
+    "iterator lost in a callback": f"r1 = 10 / r2 = subprog[F] ll / {CALL} / {END} / F: {NEW} / {END}",
+    "iterator advanced in a callback": f"{NEW} / r1 = 10 / r2 = subprog[F] ll / {OUTER} / {DESTROY} / {END} / "
+    f"F: r1 = r2 / kcall bpf_iter_num_next / {END}",
+    "iterator destroyed in a callback": f"{NEW} / r1 = 10 / r2 = subprog[F] ll / {OUTER} / {END} / "
+    f"F: r1 = r2 / kcall bpf_iter_num_destroy / {END}",
+    "callback in a loop": f"{NEW} / L: {NEXT} / if r0 == 0x0 goto D / r1 = 3 / r2 = subprog[F] ll / {CALL} / goto L / "
+    f"D: {DESTROY} / {END} / F: {END}",
+}
+NOT_COMPILED = (
+    f"r1 = subprog[G] ll / r1 = 1 / r2 = subprog[F] ll / {CALL} / r0 = 0 / exit / F: r0 = 0 / exit / G: r0 = 0 / exit"
+)
+SOCKET = (
+    "*(u32 *)(r10 -4) = 0 / r1 = map[id:0] / r2 = r10 / r2 += -4 / call bpf_map_lookup_elem / if r0 == 0x0 goto Z / "
+    "if r0 == 0x0 goto X / Z: r0 = 0 / exit / X: r0 = r9 / exit"
+)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_verdict_and_log(name: str) -> None:
+    got = both_with_functions(Program("oracle", "sched_cls", assemble(CASES[name])))
+    assert got.same_verdict(), (got.rejection, got.errno, got.log[-600:])
+    assert normal(got.our_log) == normal(got.log)
+
+
+def test_the_address_of_a_removed_function_at_the_end() -> None:
+    """The instruction's number in the kernel's words is one of the finished program."""
+    got = both_with_functions(Program("oracle", "sched_cls", assemble(NOT_COMPILED)))
+    assert not got.accepted
+    assert got.same_verdict(), (got.rejection, got.errno, got.log[-600:])
+    assert "No program to jit" in got.log
+
+
+def test_sockets_of_a_map_may_be_null_again() -> None:
+    got = both(assemble(SOCKET), "xdp", (MapSpec("oracle", "xskmap", 4, 4, 4),))
+    assert not got.accepted
+    assert got.same_verdict(), (got.rejection, got.errno, got.log[-600:])
+    assert normal(got.our_log) == normal(got.log)
