@@ -12,12 +12,13 @@ from verifier.helper_args import check_const_str
 from verifier.rejection import EINVAL
 
 MAX_ARGS: Final = 12
-_END: Final = r"(?=[\s!-/:-@\[-`{-~]|$)"
-"""white space, punctuation or the end"""
+_END: Final = r"(?=[\s!-/:-@\[-`{-~\xa0-\xbf\xd7\xf7]|$)"
+"""white space, punctuation (as Latin-1 has them) or the end"""
 _SPEC: Final = re.compile(
     rf"%(?:%|[0 +-]*(?:[1-9][0-9]*)?(?:p[KxsSB]|p[iI][46]|p{_END}|s{_END}|p[ku]s{_END}|c|l{{0,2}}[diuxX]))", re.ASCII
 )
 """a percent sign, or a conversion with flags and width"""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 def check_snprintf(env: Env) -> None:
@@ -35,5 +36,5 @@ def check_snprintf(env: Env) -> None:
             env.reject(EINVAL, "Invalid format string")
         wanted += match.group() != "%%"
         at = match.end()
-    if wanted > size.value >> 3 or any(ord(c) > 126 or (ord(c) < 32 and c not in "\t\n\v\f\r") for c in text):
+    if wanted > size.value >> 3 or _CONTROL.search(text):
         env.reject(EINVAL, "Invalid format string")

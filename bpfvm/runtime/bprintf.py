@@ -21,6 +21,7 @@ FIELD_WIDTH_MAX: Final = (1 << 23) - 1
 _SPEC: Final = re.compile(rb"%(%|([-0+ ]*)([1-9][0-9]{0,9})?(p[ku]s|p[KxsSB]|p[iI][46]|p|s|c|l{0,2}[diuxX]))")
 _STOPS_AT_WORD: Final = (b"p", b"s", b"pks", b"pus")
 """after these only the end, a space or punctuation may come; the other pointer kinds swallow letters and digits"""
+_LATIN_PUNCTUATION: Final = bytes((*range(0xA0, 0xC0), 0xD7, 0xF7))
 _SPACE: Final = b" \t\n\v\f\r"
 
 
@@ -48,7 +49,7 @@ def format_text(rt: Runtime, fmt: bytes, args: list[int]) -> bytes | int:
 
 
 def _word_ends(fmt: bytes, at: int) -> bool:
-    return at == len(fmt) or (fmt[at] < 0x80 and not fmt[at : at + 1].isalnum())
+    return at == len(fmt) or (fmt[at] < 0x80 and not fmt[at : at + 1].isalnum()) or fmt[at] in _LATIN_PUNCTUATION
 
 
 def _convert(rt: Runtime, flags: bytes, width: int, kind: str, arg: int) -> bytes:
