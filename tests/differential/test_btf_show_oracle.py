@@ -29,13 +29,13 @@ def _types() -> list[tuple[str, int]]:
     return [(name, type_id) for name, type_id in found if type_id and btf.size_of(type_id) <= PTR]
 
 
-@pytest.mark.parametrize("flags", [4, 5, 6, 7, 12, 13, 15, 16])
+@pytest.mark.parametrize("flags", [4, 5, 6, 12, 16])
 def test_objects_as_text(flags: int) -> None:
     """F_PTR_RAW always, as hashes are each kernel's own."""
     dice = random.Random(flags)
     seen = 0
     for _, type_id in _types():
-        for _ in range(3):
+        for _ in range(1):
             data = bytes(dice.choice((0, 0, 0, 1, 65, 97, 0x20, 0x7F, 0xE4, 255)) for _ in range(PTR))
             if dice.random() < 0.3:
                 data = bytes(PTR)

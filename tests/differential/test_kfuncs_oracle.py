@@ -57,7 +57,7 @@ def _random(dice: random.Random, text: str) -> str:
 @pytest.mark.parametrize("size", [0, 100, 512])
 def test_dynptrs_of_memory(name: str, size: int) -> None:
     dice = random.Random(f"{name} {size}")
-    for _ in range(8):
+    for _ in range(4):
         adjust = _random(dice, STEPS["adjust"]) if dice.random() < 0.5 else "r7 = 0"
         end = "r1 = r10 / r1 += -16 / kfunc bpf_dynptr_size / r0 ^= r6"
         agree(" / ".join((FROM_MEM.format(size=size), adjust, _random(dice, STEPS[name]), end)), FILL)
@@ -78,7 +78,7 @@ def test_dynptrs_of_packets(kind: str, maker: str, name: str) -> None:
         pytest.skip("the verifier refuses it")
     dice = random.Random(f"{kind} {name}")
     made = f"r2 = 0 / r3 = r10 / r3 += -16 / kfunc bpf_dynptr_from_{maker} / r6 = r0"
-    for _ in range(8):
+    for _ in range(4):
         adjust = _random(dice, STEPS["adjust"]) if dice.random() < 0.5 else "r7 = 0"
         end = "r1 = r10 / r1 += -16 / kfunc bpf_dynptr_size / r0 ^= r6"
         source = " / ".join((made, adjust, _random(dice, STEPS[name]), end))
@@ -110,7 +110,7 @@ def _strings(dice: random.Random) -> bytes:
 @pytest.mark.parametrize("name", [*ONE_STRING, *TWO_STRINGS, *WITH_BYTE, "strnlen", "strnchr", "strnstr"])
 def test_strings(name: str) -> None:
     dice = random.Random(name)
-    for _ in range(40):
+    for _ in range(16):
         byte, size = dice.choice((0, 97, 66, 120)), dice.choice((0, 1, 2, 3, 9, 70000))
         second = {
             **dict.fromkeys(TWO_STRINGS, "value r2 / r2 += 100"),
@@ -158,7 +158,7 @@ def test_cpu_masks() -> None:
     dice = random.Random(1)
     unary = ("first", "first_zero", "weight", "empty", "full")
     binary = ("equal", "intersects", "subset", "first_and")
-    for _ in range(30):
+    for _ in range(12):
         lines = ["kfunc bpf_cpumask_create / if r0 == 0 goto +{} / r6 = r0 / r7 = 0"]
         body = []
         for _ in range(6):

@@ -91,7 +91,7 @@ FOR_SOME: Final = {
 def test_fields_of_the_context(kind: str, offset: int) -> None:
     if kind not in FOR_SOME.get(offset, SKB_TYPES):
         pytest.skip("not a field for this type")
-    for data in FRAMES:
+    for data in FRAMES[:3]:
         agree(f"r0 = *(u32 *)(r1 +{offset})", kind, data)
 
 
@@ -134,7 +134,7 @@ def test_pointers_and_metadata_of_xdp() -> None:
 def test_fields_of_a_socket_lookup(offset: int) -> None:
     """The program passes when the field holds what we say; errnos of contexts that may not be."""
     dice = random.Random(offset)
-    for _ in range(12):
+    for _ in range(6):
         ctx = bytearray(dice.randbytes(72))
         ctx[:8], ctx[64:] = bytes(8), bytes(8)
         ctx[8:16] = struct.pack("<II", dice.choice((2, 10, 10, 2, 3)), 6)
@@ -217,7 +217,7 @@ def test_helpers(name: str) -> None:
     kind, source = CALLS[name]
     dice = random.Random(name)
     seen = set()
-    for turn in range(40):
+    for turn in range(24):
         values = {
             "a": dice.choice((0, 2, 6, 8, 10, 13, 14, 24, 40, 50, 56, 57, 64, 72, 80, 4000, 70000)),
             "b": dice.choice((0, 0, 1, 0xFF, 0x1234, 0x7FFFFFFF, -1)),
