@@ -88,4 +88,4 @@ wheel: $(VENV)/.dev ## a wheel in dist, with compiled modules where they can be 
 	$(BIN)/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## remove what was made
-	rm -rf $(VENV) build dist bpfvm/isa/*.so verifier/*.so bpfvm_native__mypyc*.so
+	rm -rf $(VENV) build dist bpfvm/isa/*.so verifier/*.so verifier/*/*.so bpfvm_native__mypyc*.so

@@ -22,14 +22,21 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent
 OPT_OUT = "BPFVM_NATIVE"
 GROUP = "bpfvm_native"
-NUMBERS = "tnum cnum scalar_alu scalar_ids scalar_jump"
-STATES = "reg_type reg states env log rejection equal prune paths widen scc backtrack read_marks liveness live_regs"
-STEPS = "walk transfer insn_check alu jump loads memory stack region packet map_access ctx btf_access sanitize leaks"
-CALLS = "calls helper_args subprogs references fastcall"
-TEXT = "state_print reg_fmt"
+HOT = {
+    "verifier": "env rejection",
+    "verifier/numbers": "tnum cnum scalar_alu scalar_ids scalar_jump",
+    "verifier/state": "reg_type reg states read_marks references",
+    "verifier/program": "live_regs insn_check subprogs fastcall",
+    "verifier/search": "equal prune paths widen scc backtrack liveness walk",
+    "verifier/steps": "transfer alu jump loads sanitize leaks",
+    "verifier/memory": "access stack region packet map_access ctx btf_access",
+    "verifier/calls": "helper_calls helper_args",
+    "verifier/text": "log state_print reg_fmt",
+}
+"""folder → its hot modules"""
 MODULES = (
     "bpfvm/isa/word.py",
-    *(f"verifier/{name}.py" for name in " ".join((NUMBERS, STATES, STEPS, CALLS, TEXT)).split()),
+    *(f"{folder}/{name}.py" for folder, names in HOT.items() for name in names.split()),
 )
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from verifier import walk
-from verifier.attach import StructOpsTypeInfo, StructOpsTypes
 from verifier.capabilities import ALL_CAPS, NO_CAPS, Capabilities, parse_caps
 from verifier.profile import PROFILES, KernelProfile, profile
+from verifier.program.attach import StructOpsTypeInfo, StructOpsTypes
 from verifier.rejection import Rejection
+from verifier.search import walk
 from verifier.verify import VerifierEnv, check, verify
 
 COMPILED: Final = not str(walk.__file__).endswith(".py")

@@ -16,26 +16,26 @@ from bpfvm.isa.opcodes import BPF_COMPLEXITY_LIMIT_INSNS
 from bpfvm.isa.table import op_of
 from bpfvm.obj.model import LineInfo, MapSpec, Program
 from verifier.capabilities import ALL_CAPS, Capabilities
-from verifier.cnum import Bounds
-from verifier.fastcall import Fastcalls
-from verifier.log import Log
-from verifier.read_marks import WRITTEN, Marks, note_read
-from verifier.reg import NOT_INITIALIZED, RegState, unknown
-from verifier.reg_type import NOT_INIT
+from verifier.numbers.cnum import Bounds
+from verifier.program.fastcall import Fastcalls
 from verifier.rejection import EACCES, EINVAL, Rejection
-from verifier.states import Frame, History, VerifierState
+from verifier.state.read_marks import WRITTEN, Marks, note_read
+from verifier.state.reg import NOT_INITIALIZED, RegState, unknown
+from verifier.state.reg_type import NOT_INIT
+from verifier.state.states import Frame, History, VerifierState
+from verifier.text.log import Log
 
 if TYPE_CHECKING:
     from bpfvm.btf import Btf
     from bpfvm.btf import types as t
-    from verifier.arg_kinds import HelperProto
-    from verifier.ctx_tables import CtxKind
-    from verifier.func_args import ArgInfo
-    from verifier.kfuncs import KfuncMeta
-    from verifier.liveness import Liveness
-    from verifier.observe import Observer
+    from verifier.calls.arg_kinds import HelperProto
+    from verifier.calls.kfuncs import KfuncMeta
+    from verifier.memory.ctx_tables import CtxKind
     from verifier.profile import KernelProfile
-    from verifier.scc import SccVisit
+    from verifier.program.func_args import ArgInfo
+    from verifier.search.liveness import Liveness
+    from verifier.search.observe import Observer
+    from verifier.search.scc import SccVisit
 
 GPL_LICENSES = ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
 REG_FP = 10

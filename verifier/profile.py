@@ -14,10 +14,9 @@ from bpfvm.errors import UsageError
 from bpfvm.isa.helper_ids import HELPERS
 from bpfvm.isa.map_types import MAP_TYPES
 from bpfvm.obj.model import MapSpec
-from verifier.arg_kinds import HelperProto
-from verifier.capabilities import Capabilities
-from verifier.helper_protos import HELPER_PROTOS, VARIANT_PROTOS
-from verifier.helper_sets import (
+from verifier.calls.arg_kinds import HelperProto
+from verifier.calls.helper_protos import HELPER_PROTOS, VARIANT_PROTOS
+from verifier.calls.helper_sets import (
     NEED_BPF_6_12,
     NEED_BPF_6_18,
     NEED_PERFMON_6_12,
@@ -27,8 +26,9 @@ from verifier.helper_sets import (
     helpers_6_12,
     helpers_6_18,
 )
-from verifier.kfunc_sets import KFUNCS_BY_TYPE, KFUNCS_BY_TYPE_6_12
-from verifier.kfunc_table import KFUNC_FLAGS
+from verifier.calls.kfunc_sets import KFUNCS_BY_TYPE, KFUNCS_BY_TYPE_6_12
+from verifier.calls.kfunc_table import KFUNC_FLAGS
+from verifier.capabilities import Capabilities
 
 FieldName = tuple[str, str]
 """(struct, field)."""

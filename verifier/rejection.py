@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from verifier.states import VerifierState
+    from verifier.state.states import VerifierState
 
 EPERM: Final = 1
 ENOENT: Final = 2

@@ -9,13 +9,14 @@ from bpfvm.btf import Btf
 from bpfvm.errors import Rejected
 from bpfvm.isa.opcodes import BPF_COMPLEXITY_LIMIT_INSNS
 from bpfvm.obj.model import Program, VerifiedProgram
-from verifier.arena import check_signed_loads
-from verifier.attach import StructOpsTypes, check_attach
-from verifier.attach_types import effective, may_load
-from verifier.backtrack import back_steps
-from verifier.calls import check_tail_calls
+from verifier.calls.helper_calls import check_tail_calls
 from verifier.capabilities import ALL_CAPS, BPF_MAXINSNS, Capabilities, missing_for_map, missing_for_type
-from verifier.cfg import (
+from verifier.env import Env
+from verifier.memory.arena import check_signed_loads
+from verifier.profile import PROFILES, KernelProfile
+from verifier.program.attach import StructOpsTypes, check_attach
+from verifier.program.attach_types import effective, may_load
+from verifier.program.cfg import (
     add_subprogs,
     check_cfg,
     check_max_stack_depth,
@@ -23,24 +24,23 @@ from verifier.cfg import (
     compute_postorder,
     compute_successors,
 )
-from verifier.check_btf import check_func_info, check_func_info_early, check_line_info
-from verifier.collector import rare_collections
-from verifier.dead_functions import check_taken_addresses
-from verifier.env import Env
-from verifier.fastcall import mark_fastcalls, shrink_stacks
-from verifier.live_regs import compute_live_registers
-from verifier.liveness import Liveness
-from verifier.log import Log
-from verifier.object_calls import makes_object
-from verifier.observe import Observer
-from verifier.profile import PROFILES, KernelProfile
-from verifier.pseudo_imm64 import resolve_imm64
-from verifier.reg_type import BASE_TYPE_MASK, PTR_TO_CTX
+from verifier.program.check_btf import check_func_info, check_func_info_early, check_line_info
+from verifier.program.dead_functions import check_taken_addresses
+from verifier.program.fastcall import mark_fastcalls, shrink_stacks
+from verifier.program.live_regs import compute_live_registers
+from verifier.program.object_calls import makes_object
+from verifier.program.pseudo_imm64 import resolve_imm64
+from verifier.program.run_length import longest_run
 from verifier.rejection import E2BIG, EINVAL, EPERM, Rejection
-from verifier.run_length import longest_run
-from verifier.scc import compute_scc
-from verifier.statistics import note_rewrites, write_statistics
-from verifier.walk import check_function
+from verifier.search.backtrack import back_steps
+from verifier.search.collector import rare_collections
+from verifier.search.liveness import Liveness
+from verifier.search.observe import Observer
+from verifier.search.scc import compute_scc
+from verifier.search.walk import check_function
+from verifier.state.reg_type import BASE_TYPE_MASK, PTR_TO_CTX
+from verifier.text.log import Log
+from verifier.text.statistics import note_rewrites, write_statistics
 
 
 @dataclass(frozen=True, slots=True)

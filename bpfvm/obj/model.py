@@ -171,7 +171,7 @@ class Program:
 @dataclass(frozen=True, slots=True)
 class TargetProgram:
     """An accepted program of which a function is replaced, and what was found out about its functions, which are
-    numbered as in its func_info (see verifier.replaced)."""
+    numbered as in its func_info (see verifier.program.replaced)."""
 
     program: Program
     unreliable: frozenset[int] = frozenset()

@@ -12,8 +12,8 @@ from bpfvm.isa.insn import Insn
 from bpfvm.obj.model import MapSpec
 from tests.differential.types_oracle import HOOKS, Hook, both_hooked, kernel_verdict
 from tests.differential.verifier_oracle import normal, unusable
-from verifier.ctx_tables import FLOW_KEYS_SIZE, SOCK_KINDS, CtxKind, ctx_kind
-from verifier.reg_type import PTR_TO_SOCK_COMMON, PTR_TO_SOCKET, PTR_TO_TCP_SOCK, PTR_TO_XDP_SOCK
+from verifier.memory.ctx_tables import FLOW_KEYS_SIZE, SOCK_KINDS, CtxKind, ctx_kind
+from verifier.state.reg_type import PTR_TO_SOCK_COMMON, PTR_TO_SOCKET, PTR_TO_TCP_SOCK, PTR_TO_XDP_SOCK
 
 WHY_NOT = unusable()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.differential.verifier_oracle import assemble, both, unusable
-from verifier.arg_kinds import HelperProto
-from verifier.helper_protos import HELPER_PROTOS, VARIANT_PROTOS
-from verifier.helper_sets import helpers_6_18
+from verifier.calls.arg_kinds import HelperProto
+from verifier.calls.helper_protos import HELPER_PROTOS, VARIANT_PROTOS
+from verifier.calls.helper_sets import helpers_6_18
 
 WHY_NOT = unusable()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)

@@ -16,7 +16,7 @@ from bpfvm.isa.insn import Insn
 from bpfvm.obj.model import MapSpec
 from tests.differential.types_oracle import HOOKS, Hook, both_hooked, kernel_verdict, program
 from tests.differential.verifier_oracle import environment, kernel_btf, normal, unusable
-from verifier.helper_protos import HELPER_PROTOS, VARIANT_PROTOS
+from verifier.calls.helper_protos import HELPER_PROTOS, VARIANT_PROTOS
 from verifier.verify import check
 
 WHY_NOT = unusable()

@@ -12,7 +12,10 @@ from tests.fuzz.verifier.programs import sample
 from tests.fuzz.verifier.sample import MAPS, ONE, Sample
 from tests.fuzz.verifier.states import record
 from tests.fuzz.verifier.world import World
-from verifier import cnum, memory, reg, scalar_alu, stack
+from verifier.memory import access as memory
+from verifier.memory import stack
+from verifier.numbers import cnum, scalar_alu
+from verifier.state import reg
 
 WHY_NOT = unusable()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)

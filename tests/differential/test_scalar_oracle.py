@@ -18,8 +18,9 @@ import pytest
 
 from bpfvm.isa.insn import Insn, encode
 from tests import kernel_oracle as ko
-from verifier import reg, scalar_alu, scalar_jump
-from verifier.reg import RegState
+from verifier.numbers import scalar_alu, scalar_jump
+from verifier.state import reg
+from verifier.state.reg import RegState
 
 ALU64, ALU32, JMP64, JMP32, X = 7, 4, 5, 6, 8
 CODES = {"add": 0x00, "sub": 0x10, "mul": 0x20, "div": 0x30, "or": 0x40, "and": 0x50, "lsh": 0x60, "rsh": 0x70}

@@ -11,7 +11,7 @@ from bpfvm.btf import types as t
 from bpfvm.isa.insn import Insn
 from tests.differential.types_oracle import Hook, both_hooked
 from tests.differential.verifier_oracle import kernel_btf, normal, unusable
-from verifier.tracing_args import ERR_ARGS, ITER_TARGETS, NULL_ARGS
+from verifier.program.tracing_args import ERR_ARGS, ITER_TARGETS, NULL_ARGS
 
 WHY_NOT = unusable()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)

@@ -45,8 +45,8 @@ class Sources:
 def words() -> Iterator[tuple[str, Any]]:
     """Shifts of numbers that fill a word, up to its width: where a compiler that takes them for C's goes wrong."""
     from bpfvm.isa import word
-    from verifier import cnum, scalar_alu, tnum
-    from verifier.reg import const, scalar
+    from verifier.numbers import cnum, scalar_alu, tnum
+    from verifier.state.reg import const, scalar
 
     for a in WORDS:
         yield f"signed {a}", [word.signed(a, n + 1) for n in SHIFTS]
@@ -104,7 +104,7 @@ def main() -> None:
     """The command line."""
     if "--pure" in sys.argv[1:]:
         sys.meta_path.insert(0, Sources())
-    from verifier import walk
+    from verifier.search import walk
 
     answers = dict(each for part in (words, shipped, made_up) for each in part())
     json.dump({"compiled": not str(walk.__file__).endswith(".py"), "answers": answers}, sys.stdout)

@@ -14,7 +14,7 @@ from bpfvm.obj.open import open_object
 from tests.conformance.kernel.corpus import default_corpus
 from tests.conformance.kernel.kernel import kernel
 from verifier import VerifierEnv, profile
-from verifier.replaced import as_target
+from verifier.program.replaced import as_target
 from verifier.verify import check
 
 

@@ -12,10 +12,10 @@ from tests.fuzz.verifier import code as c
 from tests.fuzz.verifier.generate import NOTHING, NUM, Gen
 from tests.fuzz.verifier.kernel_blocks import struct_at
 from tests.fuzz.verifier.sample import MAPS
-from verifier.arg_kinds import Kind
-from verifier.helper_protos import HELPER_PROTOS
-from verifier.kfunc_table import KFUNC_FLAGS
-from verifier.reg_type import PTR_MAYBE_NULL
+from verifier.calls.arg_kinds import Kind
+from verifier.calls.helper_protos import HELPER_PROTOS
+from verifier.calls.kfunc_table import KFUNC_FLAGS
+from verifier.state.reg_type import PTR_MAYBE_NULL
 
 _HELPERS: Final = tuple(sorted(HELPER_PROTOS))
 _KFUNCS: Final = tuple(sorted(KFUNC_FLAGS))

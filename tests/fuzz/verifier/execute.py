@@ -31,7 +31,7 @@ from tests.fuzz.verifier.sample import ARRAY, CTX_SIZE, MAPS, ONE, Sample
 from tests.fuzz.verifier.states import Recorded, outside, record
 from tests.fuzz.verifier.world import World
 from verifier.env import Env
-from verifier.reg_type import PTR_TO_CTX
+from verifier.state.reg_type import PTR_TO_CTX
 
 INPUTS: Final = 4
 FUEL: Final = 200_000

@@ -17,10 +17,10 @@ from tests.fuzz.verifier.tcp_ca import TcpCa
 from tests.fuzz.verifier.world import World
 from verifier import Rejection
 from verifier.env import Env
-from verifier.observe import Observer
-from verifier.reg import RegState
 from verifier.rejection import E2BIG
-from verifier.states import StackSlot
+from verifier.search.observe import Observer
+from verifier.state.reg import RegState
+from verifier.state.states import StackSlot
 from verifier.verify import check
 
 LIMIT: Final = 3000

@@ -10,9 +10,9 @@ from typing import Final, Protocol
 from bpfvm.isa.opcodes import MAX_BPF_STACK
 from bpfvm.isa.word import U64_MAX
 from bpfvm.obj.model import MapSpec
-from verifier.cnum import trunc
-from verifier.reg import RegState
-from verifier.reg_type import (
+from verifier.numbers.cnum import trunc
+from verifier.state.reg import RegState
+from verifier.state.reg_type import (
     BASE_TYPE_MASK,
     CONST_PTR_TO_MAP,
     NOT_INIT,
@@ -27,7 +27,7 @@ from verifier.reg_type import (
     PTR_UNTRUSTED,
     SCALAR_VALUE,
 )
-from verifier.states import STACK_SPILL, STACK_ZERO, StackSlot
+from verifier.state.states import STACK_SPILL, STACK_ZERO, StackSlot
 
 UNSAID: Final = frozenset((NOT_INIT, PTR_TO_BTF_ID))
 """Types about whose values nothing is claimed: kernel objects are random bytes here, pointers in them, too."""

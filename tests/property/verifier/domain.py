@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bpfvm.isa import word
 from bpfvm.isa.word import U32_MAX, U64_MAX, s32, s64
-from verifier import cnum, tnum
-from verifier.cnum import Bounds
+from verifier.numbers import cnum, tnum
+from verifier.numbers.cnum import Bounds
 
 BINARY: dict[str, tuple[Callable[[int, int], int], Callable[[int, int], int]]] = {
     "add": (word.add64, word.add32),

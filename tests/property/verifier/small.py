@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 
 from bpfvm.isa.word import U64_MAX
 from tests.property.verifier.domain import abstract
-from verifier import cnum
-from verifier.cnum import Bounds
-from verifier.tnum import Tnum
+from verifier.numbers import cnum
+from verifier.numbers.cnum import Bounds
+from verifier.numbers.tnum import Tnum
 
 BITS: Final = int(os.environ.get("BPFVM_PROOF_BITS", "3"))
 """Width of the proofs; `make prove` sets it to 4. Pairs around two bases that aren't both 0 have a bit less."""

@@ -11,11 +11,12 @@ import pytest
 from bpfvm.isa.word import U32_MAX, U64_MAX, bswap, s32, s64, signed, truncate
 from tests.property.verifier.domain import BINARY, COMPARISONS, abstract, holds, run
 from tests.property.verifier.small import BASES, BITS, Element, elements
-from verifier import cnum, reg
-from verifier.cnum import Bounds
-from verifier.reg import RegState
-from verifier.scalar_alu import alu, fork, mov, movsx
-from verifier.scalar_jump import branch_taken, refine
+from verifier.numbers import cnum
+from verifier.numbers.cnum import Bounds
+from verifier.numbers.scalar_alu import alu, fork, mov, movsx
+from verifier.numbers.scalar_jump import branch_taken, refine
+from verifier.state import reg
+from verifier.state.reg import RegState
 
 SHIFTS = ("lsh", "rsh", "arsh")
 PAIRS = (("zero", "zero"), ("s32", "zero"), ("u32", "zero"), ("s64", "zero"), ("zero", "s64"), ("u32", "s32"))

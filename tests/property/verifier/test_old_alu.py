@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from bpfvm.isa.word import U64_MAX
 from tests.property.verifier.domain import BINARY, elements, run
-from verifier import cnum, old_alu, reg, scalar_alu
-from verifier.cnum import Bounds
-from verifier.tnum import Tnum
+from verifier.numbers import cnum, old_alu, scalar_alu
+from verifier.numbers.cnum import Bounds
+from verifier.numbers.tnum import Tnum
+from verifier.state import reg
 
 Element = tuple[Bounds, list[int]]
 FAIR = settings(derandomize=True, deadline=None, max_examples=120)

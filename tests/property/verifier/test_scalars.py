@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from bpfvm.isa.word import U32_MAX, U64_MAX, bswap, signed, truncate
 from tests.property.verifier.domain import BINARY, COMPARISONS, elements, holds, run
-from verifier import cnum, reg
-from verifier.cnum import Bounds
-from verifier.scalar_alu import alu, fork, mov, movsx
-from verifier.scalar_jump import branch_taken, refine
+from verifier.numbers import cnum
+from verifier.numbers.cnum import Bounds
+from verifier.numbers.scalar_alu import alu, fork, mov, movsx
+from verifier.numbers.scalar_jump import branch_taken, refine
+from verifier.state import reg
 
 Element = tuple[Bounds, list[int]]
 FAIR = settings(derandomize=True, deadline=None, max_examples=120)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from bpfvm.isa.word import U32_MAX, U64_MAX, add32, add64, arsh32, arsh64, bswap, mul64, neg64, s64, sub64
 from tests.property.verifier.domain import WORDS, abstract, elements
-from verifier import cnum, tnum
-from verifier.cnum import Bounds
-from verifier.reg import ADD_CONST32, ADD_CONST64, RegState
-from verifier.reg_type import SCALAR_VALUE
-from verifier.scalar_ids import sync_linked
-from verifier.states import MAIN_CALLSITE, Frame, VerifierState
-from verifier.tnum import Tnum
+from verifier.numbers import cnum, tnum
+from verifier.numbers.cnum import Bounds
+from verifier.numbers.scalar_ids import sync_linked
+from verifier.numbers.tnum import Tnum
+from verifier.state.reg import ADD_CONST32, ADD_CONST64, RegState
+from verifier.state.reg_type import SCALAR_VALUE
+from verifier.state.states import MAIN_CALLSITE, Frame, VerifierState
 
 FAIR = settings(derandomize=True, deadline=None, max_examples=300)
 Some = tuple[Tnum, int]

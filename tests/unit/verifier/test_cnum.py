@@ -11,10 +11,10 @@ import pytest
 
 from bpfvm.isa.word import S32_MAX, S32_MIN, S64_MAX, S64_MIN, U32_MAX, U64_MAX, s64
 from tests.property.verifier.domain import EDGES, abstract
-from verifier import cnum, tnum
-from verifier.cnum import Bounds
-from verifier.reg_fmt import ranges
-from verifier.tnum import Tnum
+from verifier.numbers import cnum, tnum
+from verifier.numbers.cnum import Bounds
+from verifier.numbers.tnum import Tnum
+from verifier.text.reg_fmt import ranges
 
 
 def text(b: Bounds) -> str:

@@ -7,7 +7,7 @@ from bpfvm.isa.asm import asm
 from bpfvm.obj.model import Program
 from tests.struct_ops.btf_builder import BtfBuilder
 from verifier import PROFILES, VerifierEnv
-from verifier.read_marks import READ, WRITTEN, Mark, Marks, note_read
+from verifier.state.read_marks import READ, WRITTEN, Mark, Marks, note_read
 from verifier.verify import check
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from bpfvm.isa.word import S32_MIN, U64_MAX
-from verifier import cnum, reg
-from verifier import reg_type as rt
-from verifier.reg import Pointee, RegState
-from verifier.reg_fmt import fmt_signed, fmt_unsigned
-from verifier.tnum import Tnum
+from verifier.numbers import cnum
+from verifier.numbers.tnum import Tnum
+from verifier.state import reg
+from verifier.state import reg_type as rt
+from verifier.state.reg import Pointee, RegState
+from verifier.text.reg_fmt import fmt_signed, fmt_unsigned
 
 MAP: Any = SimpleNamespace(name="oracle", key_size=4, value_size=8)
 NAMELESS: Any = SimpleNamespace(name="", key_size=0, value_size=0)

@@ -17,7 +17,7 @@ from tests.unit.obj.bpf_cc import compile_c
 from tests.unit.verifier.test_verify import emulated
 from verifier import VerifierEnv, profile
 from verifier.capabilities import NO_CAPS
-from verifier.replaced import as_target
+from verifier.program.replaced import as_target
 from verifier.verify import check
 
 HEAD = """

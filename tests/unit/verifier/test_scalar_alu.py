@@ -9,10 +9,11 @@ import pytest
 
 from bpfvm.isa.word import S32_MIN, U32_MAX, U64_MAX
 from tests.property.verifier.domain import BINARY, EDGES, abstract, run
-from verifier import cnum, reg, tnum
-from verifier.cnum import Bounds
-from verifier.reg import ADD_CONST32, ADD_CONST64, RegState
-from verifier.scalar_alu import alu, fork, mov, mov_imm, movsx
+from verifier.numbers import cnum, tnum
+from verifier.numbers.cnum import Bounds
+from verifier.numbers.scalar_alu import alu, fork, mov, mov_imm, movsx
+from verifier.state import reg
+from verifier.state.reg import ADD_CONST32, ADD_CONST64, RegState
 
 PAIRS = [(pair, reg.scalar(abstract(pair))) for pair in combinations_with_replacement((*EDGES[::2], 0x80), 2)]
 UNKNOWN = reg.unknown()

@@ -9,10 +9,11 @@ import pytest
 
 from bpfvm.isa.word import S64_MIN, U64_MAX
 from tests.property.verifier.domain import COMPARISONS, EDGES, abstract, holds
-from verifier import cnum, reg, tnum
-from verifier.reg import RegState
-from verifier.scalar_alu import alu
-from verifier.scalar_jump import FLIPPED, OPPOSITE, branch_taken, refine, refine_both
+from verifier.numbers import cnum, tnum
+from verifier.numbers.scalar_alu import alu
+from verifier.numbers.scalar_jump import FLIPPED, OPPOSITE, branch_taken, refine, refine_both
+from verifier.state import reg
+from verifier.state.reg import RegState
 
 PAIRS = [(pair, reg.scalar(abstract(pair))) for pair in combinations_with_replacement((*EDGES[::2], 3), 2)]
 UNKNOWN = reg.unknown()

@@ -10,8 +10,8 @@ import pytest
 
 from bpfvm.isa.word import U32_MAX, U64_MAX, add64, arsh32, arsh64, mul64, neg64, sub64
 from tests.property.verifier.small import BITS as PROOF
-from verifier import tnum
-from verifier.tnum import Tnum
+from verifier.numbers import tnum
+from verifier.numbers.tnum import Tnum
 
 BITS = 4
 SMALL = [Tnum(v, m) for m in range(1 << BITS) for v in range(1 << BITS) if not v & m]

@@ -11,13 +11,13 @@ from bpfvm.isa.prog_types import PROG_TYPES
 from bpfvm.obj.model import Program
 from tests.struct_ops.btf_builder import BtfBuilder  # the smallest kernel BTF there is
 from verifier import PROFILES, Rejection, VerifierEnv
-from verifier.attach_types import effective, may_load
-from verifier.ctx_rows import SK_BUFF_USE
-from verifier.ctx_tables import ctx_kind
-from verifier.helper_protos import HELPER_PROTOS, VARIANT_PROTOS
-from verifier.helper_sets import BASE_6_12, BASE_6_18, helpers_6_12, helpers_6_18
-from verifier.kfunc_sets import KFUNCS_BY_TYPE
-from verifier.tracing_args import NULL_ARGS, SINCE_6_18, UNTIL_6_12, maybe_error, maybe_null
+from verifier.calls.helper_protos import HELPER_PROTOS, VARIANT_PROTOS
+from verifier.calls.helper_sets import BASE_6_12, BASE_6_18, helpers_6_12, helpers_6_18
+from verifier.calls.kfunc_sets import KFUNCS_BY_TYPE
+from verifier.memory.ctx_rows import SK_BUFF_USE
+from verifier.memory.ctx_tables import ctx_kind
+from verifier.program.attach_types import effective, may_load
+from verifier.program.tracing_args import NULL_ARGS, SINCE_6_18, UNTIL_6_12, maybe_error, maybe_null
 from verifier.verify import check
 
 WITHOUT_CONTEXT = {"unspec", "ext", "xdp", "cgroup_sock", "cgroup_sock_addr", "cgroup_sockopt"}

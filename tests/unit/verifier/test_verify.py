@@ -18,8 +18,8 @@ from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import NAMES
 from bpfvm.obj.model import LineInfo, MapSpec, Program, VerifiedProgram
 from verifier import PROFILES, VerifierEnv, profile, verify
-from verifier.log import Log
-from verifier.transfer import TRANSFER
+from verifier.steps.transfer import TRANSFER
+from verifier.text.log import Log
 from verifier.verify import check
 
 ROOT = Path(__file__).resolve().parents[3]
