@@ -74,7 +74,7 @@ CHECKS: Final = (
         "^scalars:(compared|impossible|upper)",
         "test_scalar_oracle, tests/property/verifier",
     ),
-    Check("linked registers", "collect_linked_regs, sync_linked_regs", "scalar_ids", "^linked_registers:"),
+    Check("linked registers", "collect_linked_regs, sync_linked_regs", "numbers/scalar_ids", "^linked_registers:"),
     Check(
         "nullness of pointers",
         "mark_ptr_or_null_regs",
@@ -134,7 +134,7 @@ CHECKS: Final = (
         "test_ctx_oracle, test_types_oracle",
         "negative offsets of a tracepoint's context, which 6.18 accepts, are refused",
     ),
-    Check("sockets", "check_sock_access; net/core/filter.c bpf_sock_is_valid_access", "sockets", "^sockets:"),
+    Check("sockets", "check_sock_access; net/core/filter.c bpf_sock_is_valid_access", "memory/sockets", "^sockets:"),
     Check(
         "kernel objects by BTF: trusted, RCU, untrusted",
         "check_ptr_to_btf_access; kernel/bpf/btf.c btf_struct_access",
@@ -214,7 +214,7 @@ CHECKS: Final = (
         "calls/graph memory/alloc_objects program/object_calls",
         "^graph_objects:",
     ),
-    Check("spin locks", "process_spin_lock, check_resource_leak", "locks", "^locks:"),
+    Check("spin locks", "process_spin_lock, check_resource_leak", "calls/locks", "^locks:"),
     Check(
         "locks that may fail (bpf_res_spin_lock)",
         "process_spin_lock, acquire_lock_state, release_lock_state",
@@ -275,7 +275,7 @@ CHECKS: Final = (
         "^loops:|^control_flow:.*loop|^iterators:loop",
         "test_verifier_oracle",
     ),
-    Check("may_goto", "check_cond_jmp_op", "jump", "^loops:(may_goto|counter)"),
+    Check("may_goto", "check_cond_jmp_op", "steps/jump", "^loops:(may_goto|counter)"),
     Check(
         "steps/exceptions",
         "check_kfunc_call, check_return_code",
