@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from bpfvm.obj.model import MapSpec, Program
+from bpfvm.obj.model import Program
 from tests.differential.function_info import both_with_functions
 from tests.differential.iterator_cases import DESTROY, END, NEW, NEXT, loop
-from tests.differential.verifier_oracle import assemble, both, normal, unusable
+from tests.differential.verifier_oracle import assemble, normal, unusable
 
 WHY_NOT = unusable()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
@@ -33,10 +33,6 @@ CASES = {
 NOT_COMPILED = (
     f"r1 = subprog[G] ll / r1 = 1 / r2 = subprog[F] ll / {CALL} / r0 = 0 / exit / F: r0 = 0 / exit / G: r0 = 0 / exit"
 )
-SOCKET = (
-    "*(u32 *)(r10 -4) = 0 / r1 = map[id:0] / r2 = r10 / r2 += -4 / call bpf_map_lookup_elem / if r0 == 0x0 goto Z / "
-    "if r0 == 0x0 goto X / Z: r0 = 0 / exit / X: r0 = r9 / exit"
-)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -52,10 +48,3 @@ def test_the_address_of_a_removed_function_at_the_end() -> None:
     assert not got.accepted
     assert got.same_verdict(), (got.rejection, got.errno, got.log[-600:])
     assert "No program to jit" in got.log
-
-
-def test_sockets_of_a_map_may_be_null_again() -> None:
-    got = both(assemble(SOCKET), "xdp", (MapSpec("oracle", "xskmap", 4, 4, 4),))
-    assert not got.accepted
-    assert got.same_verdict(), (got.rejection, got.errno, got.log[-600:])
-    assert normal(got.our_log) == normal(got.log)

@@ -80,7 +80,7 @@ def mark_chain_precision(env: Env, regno: int) -> None:
         return
     bt = Backtrack(len(env.state.frames) - 1)
     if env.frame.regs[regno].type != SCALAR_VALUE:
-        env.reject(EFAULT, "")
+        env.reject(EFAULT, "" if env.profile.old_texts else "verifier bug: backtracking misuse")
     bt.regs[bt.frame] = 1 << regno
     walk_back(env, bt, env.state)
 

@@ -82,6 +82,11 @@ def reg_not_null(env: Env, reg: RegState) -> bool:
     return base == PTR_TO_MEM and not type_ & PTR_UNTRUSTED
 
 
+def _proves(env: Env, reg: RegState) -> bool:
+    """A pointer equal to this one is not NULL either: 6.18 trusts everything that need not be tested."""
+    return reg_not_null(env, reg) if env.profile.far_nulls else not reg.type & PTR_MAYBE_NULL
+
+
 def _is_packet(reg: RegState) -> bool:
     return is_pkt_pointer(reg.type) or reg.type == PTR_TO_PACKET_END
 
@@ -217,9 +222,9 @@ def _pointers(env: Env, insn: Insn, op: Op, by_reg: bool, other: VerifierState) 
         eq_regs = other.frames[-1].regs if name == "jeq" else regs if name == "jne" else None
         plain = dst.type & BASE_TYPE_MASK != PTR_TO_BTF_ID and src.type & BASE_TYPE_MASK != PTR_TO_BTF_ID
         if eq_regs is not None and plain:
-            if reg_not_null(env, dst) and src.type & PTR_MAYBE_NULL:
+            if _proves(env, dst) and src.type & PTR_MAYBE_NULL:
                 eq_regs[insn.src] = not_null(eq_regs[insn.src])
-            if reg_not_null(env, src) and dst.type & PTR_MAYBE_NULL:
+            if _proves(env, src) and dst.type & PTR_MAYBE_NULL:
                 eq_regs[insn.dst] = not_null(eq_regs[insn.dst])
     null_test = op.width == 64 and not by_reg and insn.imm == 0 and (name == "jeq" or name == "jne")
     if null_test and dst.type & PTR_MAYBE_NULL:
