@@ -80,6 +80,7 @@ CHECKS: Final = (
         "mark_ptr_or_null_regs",
         "steps/jump",
         "null|^btf_pointers:|_or_null|^struct_ops:maybe",
+        "test_null_oracle, test_callbacks_oracle",
     ),
     Check(
         "stack: spills and fills of all sizes, zeros, unknown offsets",
