@@ -180,6 +180,21 @@ ROWS: Final = (
         13,
         "R8 invalid mem access 'scalar'",
     ),
+    Row(
+        "a slice stored over its dynptr is a number by then, of any size",
+        "xdp",
+        "r2 = 0 / r3 = r10 / r3 += -24 / kcall bpf_dynptr_from_xdp / r1 = r10 / r1 += -24 / r2 = 0 / r3 = 8 / "
+        "call bpf_dynptr_data / if r0 != 0 goto +2 / r0 = 0 / exit / *(u32 *)(r10 -16) = r0 / r0 = 0 / exit",
+    ),
+    Row(
+        "a slice stored over its dynptr comes back as a number",
+        "xdp",
+        "r2 = 0 / r3 = r10 / r3 += -24 / kcall bpf_dynptr_from_xdp / r1 = r10 / r1 += -24 / r2 = 0 / r3 = 8 / "
+        "call bpf_dynptr_data / if r0 != 0 goto +2 / r0 = 0 / exit / *(u64 *)(r10 -16) = r0 / r1 = *(u64 *)(r10 -16) / "
+        "r0 = *(u8 *)(r1 +0) / r0 = 0 / exit",
+        13,
+        "R1 invalid mem access 'scalar'",
+    ),
     # the way back of precision: same verdict, another log
     Row(
         "fetching atomic counts as a store",

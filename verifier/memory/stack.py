@@ -209,6 +209,7 @@ def _write_fixed_off(env: Env, frame: Frame, off: int, size: int, value_regno: i
     if slot.types[0] == STACK_DYNPTR:
         destroy_dynptr(env, frame, spi)
         slot = frame.stack[spi]
+        reg, is_st = _stored(env, value_regno)  # it may have been a slice of that dynptr
     env.scratched_slots |= 1 << spi
     if size == 8 and env.liveness is not None:
         env.liveness.mark_write(frame.frameno, 1 << spi)
