@@ -27,6 +27,10 @@ CASES = {
     f"F: r1 = r2 / kcall bpf_iter_num_next / {END}",
     "iterator destroyed in a callback": f"{NEW} / r1 = 10 / r2 = subprog[F] ll / {OUTER} / {END} / "
     f"F: r1 = r2 / kcall bpf_iter_num_destroy / {END}",
+    "packet load in a callback": f"r6 = r1 / r1 = 3 / r2 = subprog[F] ll / {CALL} / {END} / "
+    "F: r6 = 0 / r0 = *(u8 *)skb[4] / exit",
+    "packet load in a callback without a context": f"r6 = r1 / r1 = 3 / r2 = subprog[F] ll / {CALL} / {END} / "
+    "F: r0 = *(u8 *)skb[4] / exit",
     "callback in a loop": f"{NEW} / L: {NEXT} / if r0 == 0x0 goto D / r1 = 3 / r2 = subprog[F] ll / {CALL} / goto L / "
     f"D: {DESTROY} / {END} / F: {END}",
 }

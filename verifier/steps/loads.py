@@ -181,8 +181,6 @@ def check_packet_load(env: Env, insn: Insn, op: Op) -> int:
     ends with 0."""
     if env.program.prog_type not in ("socket_filter", "sched_cls", "sched_act"):
         env.reject(EINVAL, "BPF_LD_[ABS|IND] instructions not allowed for this program type")
-    if any(frame.in_callback for frame in env.state.frames):
-        env.reject(EINVAL, "cannot use BPF_LD_[ABS|IND] within callback")
     ctx = env.read(6)
     check_leak(env, exception=False, check_lock=True, prefix="BPF_LD_[ABS|IND]")
     if ctx.type != PTR_TO_CTX:
@@ -190,6 +188,8 @@ def check_packet_load(env: Env, insn: Insn, op: Op) -> int:
     if op.name == "ld_ind":
         env.read(insn.src)
     check_ptr_off_reg(env, ctx, 6)
+    if any(frame.in_callback for frame in env.state.frames):
+        env.reject(EINVAL, "cannot use BPF_LD_[ABS|IND] within callback")
     env.clear_caller_saved()
     env.write_unknown(0)
     if len(env.state.frames) > 1:

@@ -29,8 +29,8 @@ TRANSIENT = (errno.EAGAIN, errno.EINTR, errno.ENOMEM)
 MAX_PROCESSED = 8000
 """Programs for which the kernel needs more instructions are left out: their logs are too long to compare."""
 PATIENCE = (0.05, 0.2, 1, 3)
-"""Seconds before the kernel is asked again about a program that we accept and it refused without a word: that has been seen
-to last for a moment, on busy machines, and to be about no program."""
+"""Seconds before the kernel is asked again about a program that we accept and it refused without a word: that has been
+seen to last for a moment, on busy machines, and to be about no program."""
 _WORDLESS = re.compile(r"(from \d+ to )?\d+: (\([0-9a-f]{2}\)|safe)|$")
 _NUMBER = re.compile(r"0x[0-9a-f]+|-?\d+")
 
