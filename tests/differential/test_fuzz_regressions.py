@@ -181,6 +181,13 @@ ROWS: Final = (
         "R8 invalid mem access 'scalar'",
     ),
     Row(
+        "a cast to no type at all",
+        "syscall",
+        "r2 = -2 / kcall bpf_rdonly_cast / r0 = 0 / exit",
+        22,
+        "Unknown type ID -2 passed to kfunc bpf_rdonly_cast",
+    ),
+    Row(
         "a slice stored over its dynptr is a number by then, of any size",
         "xdp",
         "r2 = 0 / r3 = r10 / r3 += -24 / kcall bpf_dynptr_from_xdp / r1 = r10 / r1 += -24 / r2 = 0 / r3 = 8 / "

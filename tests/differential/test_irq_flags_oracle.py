@@ -48,6 +48,7 @@ CASES: dict[str, str] = {
     "context": "kcall bpf_local_irq_save / " + END,
     "sleeping helper": _save(8) + COPY + _restore(8) + END,
     "sleeping helper after": _save(8) + _restore(8) + COPY + END,
+    "helper that may sleep and doesn't say so": _save(8) + "r1 = 0 / call bpf_sys_close / " + _restore(8) + END,
     "sleeping kfunc": (
         _save(8) + "r1 = r10 / r1 += -64 / r2 = 8 / r3 = 0 / r4 = 0 / kcall bpf_copy_from_user_str / " + END
     ),

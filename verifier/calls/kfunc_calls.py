@@ -239,17 +239,18 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
     scalar = isinstance(target, (t.Int, t.Enum)) or is_scalar_struct(env, btf, target)
     if not scalar and not (sized and isinstance(target, t.Void)):
         what = "void, " if sized else ""
-        whose = "UNKNOWN " if isinstance(target, t.Void) else f"{target.kind_name} {target.name}"
-        env.reject(
-            EINVAL,
-            f"arg#{i} pointer type {whose} must point to {what}scalar, or struct with scalar",
-        )
+        env.reject(EINVAL, f"arg#{i} pointer type {_named(target)} must point to {what}scalar, or struct with scalar")
     check_arg_off(env, reg, regno, release=meta.has("RELEASE") and bool(reg.ref_obj_id))
     if sized:
         _sized_arg(env, call, i, optional=optional)
         return 1
     check_mem_arg(env, regno, btf.size_of(target_id))
     return 0
+
+
+def _named(target: t.BtfType) -> str:
+    """Kind and name of a type as in refusals; void has neither there."""
+    return "UNKNOWN " if isinstance(target, t.Void) else f"{target.kind_name} {target.name}"
 
 
 def _special_arg(env: Env, call: KfuncCall, param: t.Param, target: t.BtfType, i: int) -> bool:
@@ -342,8 +343,8 @@ def _object_arg(env: Env, meta: KfuncMeta, i: int, target_id: int, target: t.Btf
     regno = i + 1
     reg = env.frame.regs[regno]
     if not isinstance(target, t.Struct):
-        what = f"{target.kind_name} {target.name}"
-        env.reject(EINVAL, f"kernel function {meta.name} args#{i} pointer type {what} is not supported")
+        what = f"args#{i} pointer type {_named(target)}"
+        env.reject(EINVAL, f"kernel function {meta.name} {what} is not supported")
     _check_trust(env, meta, reg, regno)
     check_arg_off(env, reg, regno, release=meta.has("RELEASE") and bool(reg.ref_obj_id))
     if reg.type & UNSAFE and not reg.type & MEM_RCU:

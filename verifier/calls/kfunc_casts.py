@@ -33,6 +33,8 @@ def _rdonly_cast(env: Env, meta: KfuncMeta) -> RegState:
     try:
         target = env.kernel_btf.type(meta.cast_to)
     except BadInput:
+        if env.profile.untrusted_mem:
+            env.reject(EINVAL, f"Unknown type ID {meta.cast_to} passed to kfunc bpf_rdonly_cast")
         target = t.Fwd("", False)
     if isinstance(target, t.Struct):
         return pointer(PTR_TO_BTF_ID | PTR_UNTRUSTED, ptr=Pointee(btf=env.kernel_btf, btf_id=meta.cast_to))
