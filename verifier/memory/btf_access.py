@@ -232,7 +232,7 @@ def check_ptr_to_btf_access(env: Env, regno: int, off: int, size: int, write: bo
     reg = env.frame.regs[regno]
     btf, type_ = reg.ptr.btf, reg.type
     assert btf is not None
-    name = btf.name_of(reg.ptr.btf_id) or ANON
+    name = btf.name_of(reg.ptr.btf_id)
     check_struct_access(env, name)
     if not env.gpl and btf is env.kernel_btf:
         env.reject(EINVAL, f"Cannot access kernel 'struct {name}' from non-GPL compatible program")
