@@ -176,6 +176,8 @@ CALLS: Final = {
     "l4": ("sched_cls", "r2 = {a} / r3 = {b} / r4 = {c} / r5 = {f} / call bpf_l4_csum_replace"),
     "csum_diff": ("sched_cls", "*(u64 *)(r10 -8) = {b} / *(u64 *)(r10 -16) = {c} / r1 = r10 / r1 += -16 / r2 = {f} / "
                   "r2 &= 15 / r3 = r10 / r3 += -8 / r4 = {a} / r4 &= 7 / r5 = {b} / call bpf_csum_diff"),
+    "csum_diff of zeros": ("sched_cls", "*(u64 *)(r10 -8) = 0 / r1 = r10 / r1 += -8 / r2 = {f} / r2 &= 7 / r3 = 0 / "
+                           "r4 = 0 / r5 = 0 / call bpf_csum_diff"),
     "csum_level": ("sched_cls", "r6 = r1 / r2 = {f} / call bpf_csum_level / r7 = r0 / r1 = r6 / r2 = {g} / "
                    "call bpf_csum_level / r7 ^= r0 / r1 = r6 / r2 = 0 / call bpf_csum_level / r0 ^= r7"),
     "change_type": ("sched_cls", "r2 = {f} / call bpf_skb_change_type"),

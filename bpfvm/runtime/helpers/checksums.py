@@ -28,9 +28,10 @@ def csum_diff(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(from, its size, to, its size, seed) → the folded sum of what "to" adds to "from" (since 6.13; before, the sum
     was not folded and sizes had to be multiples of 4)."""
     old_size, new_size, seed = u32(args[1]), u32(args[3]), u32(args[4])
-    total = seed
-    if new_size:
-        total = checksum.partial(rt.memory.read(args[2], new_size), total)
+    if not new_size:  # the same but for which of the two zeros comes out
+        left = checksum.partial(rt.memory.read(args[0], old_size), ~seed & U32_MAX) if old_size else ~seed
+        return checksum.fold(~left & U32_MAX)
+    total = checksum.partial(rt.memory.read(args[2], new_size), seed)
     if old_size:
         total = checksum.add32(total, ~checksum.partial(rt.memory.read(args[0], old_size), 0) & U32_MAX)
     return checksum.fold(total)
