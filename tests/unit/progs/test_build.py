@@ -34,8 +34,10 @@ def compiled_by_the_same(compiler: Compiler) -> Compiler:
 
 @pytest.mark.parametrize("target", ["kernel-btf", "programs", "suite"])
 def test_committed_files_are_what_their_sources_give(target: str, compiled_by_the_same: Compiler) -> None:
-    """exceptions.bpf.c seldom compiles to other bytes with clang 22, for a reason not found yet: those that are committed
-    must come out of one of a few builds."""
+    """exceptions.bpf.c seldom compiles to other bytes with clang 22, for a reason not found yet.
+
+    Those that are committed must come out of one of a few builds.
+    """
     assert any(builder.check(target, compiled_by_the_same) == [] for _ in range(4))
 
 
