@@ -26,6 +26,7 @@ from bpfvm.isa.word import s32
 from bpfvm.obj.externs import KCONFIG
 from bpfvm.obj.ksyms import CALL, POISON_CALL_KFUNC, attach_id, is_typeless, replaced_id, resolve_ksym
 from bpfvm.obj.model import FuncInfo, LineInfo, MapSpec, ObjectSpec, Program, ProgramSpec, Reloc, TargetProgram
+from bpfvm.obj.sec_defs import BPF_F_XDP_HAS_FRAGS
 
 MAX_INSNS = 1_000_000
 EXCEPTION_CALLBACK = "exception_callback:"
@@ -232,6 +233,7 @@ class _Linker:
             attach_btf_id=attach_btf_id,
             expected_attach_type=expected_attach_type,
             sleepable=main.sleepable,
+            xdp_has_frags=bool(main.prog_flags & BPF_F_XDP_HAS_FRAGS),
             btf=self.spec.btf,
             func_info=tuple(self.func_info),
             line_info=tuple(self.line_info),

@@ -157,6 +157,7 @@ class Program:
     attach_btf_id: int = 0
     expected_attach_type: int = 0
     sleepable: bool = False
+    xdp_has_frags: bool = False
     btf: Btf | None = None
     func_info: tuple[FuncInfo, ...] = ()
     line_info: tuple[LineInfo, ...] = ()

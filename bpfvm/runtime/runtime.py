@@ -23,6 +23,7 @@ from bpfvm.runtime.helpers import HELPER_TABLE, Args
 from bpfvm.runtime.kfuncs import KFUNCS, Kfunc
 from bpfvm.runtime.later import Later
 from bpfvm.runtime.maps import KINDS, ArenaMap, Map, ProgArrayMap, RingbufMap
+from bpfvm.runtime.maps.prog_owner import ProgOwner
 from bpfvm.runtime.maps.special import check_fields
 from bpfvm.runtime.objects import Objects
 from bpfvm.runtime.prandom import Prandom
@@ -62,6 +63,7 @@ class Runtime:
         self.maps: dict[int, Map] = {}
         self.ringbufs: dict[int, RingbufMap] = {}
         self.programs: dict[int, Image] = {}
+        self.prog_owners: dict[int, ProgOwner] = {}
         self.packets: dict[int, Packet] = {}
         self.iterators: dict[int, Iterator[int]] = {}
         self.objects = Objects(self)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from bpfvm.engine.image import Image
 from bpfvm.errors import UsageError
 from bpfvm.isa.word import U64_MAX
 from bpfvm.obj.edit import get_global, set_global
-from bpfvm.obj.model import MapSpec, ObjectSpec, VerifiedProgram
+from bpfvm.obj.model import ObjectSpec, Program, VerifiedProgram
 from bpfvm.runtime.maps import Map
 from bpfvm.session.link import Link
 from bpfvm.struct_ops.attach import BpfMap
@@ -96,6 +96,11 @@ class LoadedObject:
         finally:
             memory.free(at)
 
+    def maps_of(self, program: Program) -> tuple[Map, ...]:
+        """The maps that a program of this object uses, in the order of ``program.maps``."""
+        made = {id(spec): self.maps[key] for key, spec in self.spec.maps.items()}
+        return tuple(made[id(spec)] for spec in program.maps)
+
     def map(self, name: str) -> Map:
         """A map by its name in the source. Raises UsageError."""
         if name not in self.maps:
@@ -142,8 +147,3 @@ def _bytes(value: int | bytes, size: int) -> bytes:
     if isinstance(value, int):
         return (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
     return value
-
-
-def maps_by_spec(specs: Mapping[str, MapSpec], made: Mapping[str, Map]) -> dict[int, Map]:
-    """Maps by the identity of the spec they were made from, as Program.maps refers to them."""
-    return {id(spec): made[key] for key, spec in specs.items()}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from errno import EINVAL
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,11 @@ from bpfvm.obj.log import poison_named
 from bpfvm.obj.model import ObjectSpec, VerifiedProgram
 from bpfvm.obj.open import open_object
 from bpfvm.runtime import Runtime
+from bpfvm.runtime.maps import Map, ProgArrayMap
 from bpfvm.runtime.maps.arena import arena_of
+from bpfvm.runtime.maps.prog_owner import ProgOwner
 from bpfvm.runtime.test_run import convert_ctx_access
-from bpfvm.session.loaded import LoadedObject, maps_by_spec
+from bpfvm.session.loaded import LoadedObject
 from bpfvm.session.make_maps import create, fill_slots
 from bpfvm.session.settings import Value, apply_settings
 from bpfvm.session.subsystems import find_subsystem
@@ -192,7 +194,9 @@ class Session:
                 continue
             verified = self.verify(loaded.spec, name, log_level=log_level, plan=plan)
             loaded.programs[name] = verified
-            image = self._place(loaded, verified)
+            used = loaded.maps_of(verified.program)
+            owner = self._claim_prog_arrays(verified, used)
+            image = self._place(verified, used)
             loaded.images[name] = image
             point = plan.attach.get(name)
             handle = self.kernel.progs.load(
@@ -208,12 +212,22 @@ class Session:
             loaded.prog_fds[name] = self.kernel.fds.install(handle)
             ids[name] = handle.id
             self.runtime.programs[handle.id] = image
+            self.runtime.prog_owners[handle.id] = owner
         return ids
 
-    def _place(self, loaded: LoadedObject, verified: VerifiedProgram) -> Image:
+    def _claim_prog_arrays(self, verified: VerifiedProgram, used: Sequence[Map]) -> ProgOwner:
+        """The kernel's last check, after the verifier's and without a word in the log."""
+        program = verified.program
+        owner = ProgOwner.of(program, used, self.btf)
+        for each in used:
+            first = each.claim(owner) if isinstance(each, ProgArrayMap) else None
+            if first is not None:
+                what = f"program array `{each.spec.name}` belongs to {first.kind}, as `{first.name}` is"
+                raise Rejected(f"{what}; this is {owner.kind}", errno=EINVAL, log=verified.log, prog=program.name)
+        return owner
+
+    def _place(self, verified: VerifiedProgram, used: Sequence[Map]) -> Image:
         """Resolve map, variable and function references to addresses."""
-        made = maps_by_spec(loaded.spec.maps, loaded.maps)
-        used = [made[id(spec)] for spec in verified.program.maps]
         verified = convert_ctx_access(verified)
         return link_image(
             verified,

@@ -11,6 +11,7 @@ from bpfvm.isa import map_types as mt
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.maps.array import check_array, next_index
 from bpfvm.runtime.maps.base import ENOTSUPP, Map
+from bpfvm.runtime.maps.prog_owner import ProgOwner
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
@@ -21,7 +22,7 @@ class ProgArrayMap(Map):
     descriptor."""
 
     kind = "prog_array"
-    __slots__ = ("_slots",)
+    __slots__ = ("_owner", "_slots")
 
     @classmethod
     def check(cls, spec: MapSpec) -> int:
@@ -32,6 +33,13 @@ class ProgArrayMap(Map):
     def __init__(self, rt: Runtime, spec: MapSpec, map_id: int) -> None:
         super().__init__(rt, spec, map_id)
         self._slots: dict[int, int] = {}
+        self._owner: ProgOwner | None = None
+
+    def claim(self, owner: ProgOwner) -> ProgOwner | None:
+        """A program refers to the array or is put into it: the first one decides which may follow. The owner that keeps
+        this one out, None if it may."""
+        self._owner = self._owner or owner
+        return None if self._owner.admits(owner) else self._owner
 
     def program(self, index: int) -> Image | None:
         """What a tail call to ``index`` runs, None when the slot is empty or outside of the map."""
@@ -58,6 +66,9 @@ class ProgArrayMap(Map):
             return -errno.E2BIG
         if program not in self.rt.programs:
             return -errno.EBADF
+        owner = self.rt.prog_owners.get(program)
+        if owner is not None and self.claim(owner) is not None:
+            return -errno.EINVAL
         self._slots[index] = program
         return 0
 

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import struct
-import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -28,10 +26,6 @@ TRANSIENT = (errno.EAGAIN, errno.EINTR, errno.ENOMEM)
 """Refusals that are about the moment (a pending signal, no memory), not about the program."""
 MAX_PROCESSED = 8000
 """Programs for which the kernel needs more instructions are left out: their logs are too long to compare."""
-PATIENCE = (0.05, 0.2, 1, 3)
-"""Seconds before the kernel is asked again about a program that we accept and it refused without a word: that has been
-seen to last for a moment, on busy machines, and to be about no program."""
-_WORDLESS = re.compile(r"(from \d+ to )?\d+: (\([0-9a-f]{2}\)|safe)|$")
 _NUMBER = re.compile(r"0x[0-9a-f]+|-?\d+")
 
 
@@ -96,9 +90,11 @@ def last_line(log: str) -> str:
 
 
 @lru_cache(1)
-def kernel_maps() -> tuple[int, ...]:
-    """Descriptors of the shared maps, made once."""
-    return tuple(ko.map_create(spec) for spec in kernel_specs())
+def kernel_maps() -> tuple[int | ko.MapSpec, ...]:
+    """Descriptors of the shared maps, made once. A program array belongs to the type of the first program that refers
+    to it, others are refused without a word in the log, so each load gets one of its own."""
+    specs = kernel_specs()
+    return tuple(spec if spec.type == "prog_array" else ko.map_create(spec) for spec in specs)
 
 
 def kernel_specs() -> list[ko.MapSpec]:
@@ -164,17 +160,5 @@ def judge(sample: Sample, level: int = 2) -> Verdicts | None:
         complexity_limit=needed * 4 + 1000,
     )
     rejection, run = check(program(sample), env, log_level=level)
-    for pause in PATIENCE:
-        if rejection is not None or kernel.ok:
-            break
-        time.sleep(pause if _WORDLESS.match(last_line(kernel.log)) else 0)
-        kernel = ko.verify(code, sample.prog_type, maps=kernel_maps(), log_level=level, **options)
     processed = kernel.stats.get("processed", 0)
     return Verdicts(kernel.ok, kernel.errno, kernel.log, processed, rejection, run.log.text(), run)
-
-
-def close_maps() -> None:
-    """Give the shared maps back."""
-    for fd in kernel_maps():
-        os.close(fd)
-    kernel_maps.cache_clear()
