@@ -17,9 +17,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bpf_progs.btf_order import in_order
 from bpf_progs.btf_prune import prune
 from bpf_progs.compiler import CompileError, Compiler, CompilerMissing, find_compiler
-from bpf_progs.elf_strip import read_section, strip_debug
+from bpf_progs.elf_strip import has_section, read_section, replace_sections, strip_debug
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL_BTFS = {"emulated.btf": (), "emulated-patch04.btf": ("EMULATE_TVA_SWAP_PAGEFAULT",)}
@@ -69,7 +70,14 @@ def suite(compiler: Compiler, root: Path = ROOT) -> Iterator[Product]:
 def _objects(compiler: Compiler, folder: Path, sub: str, built: str) -> Iterator[Product]:
     for source in sorted((folder / sub).glob("*.bpf.c")):
         elf = compiler.compile(str(source.relative_to(folder)), folder, include=("lib",))
-        yield f"{built}/{source.stem}.o", strip_debug(elf)
+        yield f"{built}/{source.stem}.o", _settle(strip_debug(elf))
+
+
+def _settle(elf: bytes) -> bytes:
+    """The same object from every run of the compiler."""
+    ext = read_section(elf, ".BTF.ext") if has_section(elf, ".BTF.ext") else b""
+    btf, ext = in_order(read_section(elf, ".BTF"), ext)
+    return replace_sections(elf, {".BTF": btf, ".BTF.ext": ext})
 
 
 TARGETS: dict[str, Callable[[Compiler, Path], Iterator[Product]]] = {

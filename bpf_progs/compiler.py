@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The C compiler for BPF: clang inside the ziglang wheel, or any clang named in CC_BPF.
 
-The same source gives the same bytes from every folder: file names are recorded relative to the source folder,
-and no search path, date or host name gets in.
+File names are recorded relative to the source folder, and no search path, date or host name gets in; with
+`btf_order` the same source gives the same bytes from every folder.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ rewritten in headers, symbols and relocations.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 _EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
 _SHDR = struct.Struct("<IIQQQQIIQQ")
@@ -38,9 +40,7 @@ class _Section:
 
 def strip_debug(elf: bytes) -> bytes:
     """The same object without DWARF. ValueError if it is not a little-endian ELF64 relocatable file."""
-    ehdr = _EHDR.unpack_from(elf)
-    if ehdr[0][:6] != b"\x7fELF\x02\x01" or ehdr[1] != 1:
-        raise ValueError("not a little-endian ELF64 relocatable file")
+    ehdr = _header(elf)
     sections = _read_sections(elf, ehdr)
     kept = [i for i, s in enumerate(sections) if not _is_debug(s.name)]
     new_index = {old: new for new, old in enumerate(kept)}
@@ -59,12 +59,34 @@ def strip_debug(elf: bytes) -> bytes:
     return _write(ehdr, out, new_index[ehdr[13]])
 
 
+def replace_sections(elf: bytes, contents: Mapping[str, bytes]) -> bytes:
+    """The object with other bytes in the sections named. ValueError as for `strip_debug`."""
+    ehdr = _header(elf)
+    sections = [
+        replace(s, data=contents[s.name], sh_size=len(contents[s.name])) if s.name in contents else s
+        for s in _read_sections(elf, ehdr)
+    ]
+    return _write(ehdr, sections, ehdr[13])
+
+
 def read_section(elf: bytes, name: str) -> bytes:
     """The bytes of the first section with this name. KeyError if there is none."""
     for section in _read_sections(elf, _EHDR.unpack_from(elf)):
         if section.name == name:
             return section.data
     raise KeyError(name)
+
+
+def has_section(elf: bytes, name: str) -> bool:
+    """Is there a section with this name?"""
+    return any(section.name == name for section in _read_sections(elf, _EHDR.unpack_from(elf)))
+
+
+def _header(elf: bytes) -> tuple[Any, ...]:
+    ehdr = _EHDR.unpack_from(elf)
+    if ehdr[0][:6] != b"\x7fELF\x02\x01" or ehdr[1] != 1:
+        raise ValueError("not a little-endian ELF64 relocatable file")
+    return ehdr
 
 
 def _is_debug(name: str) -> bool:

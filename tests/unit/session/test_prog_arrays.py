@@ -30,6 +30,8 @@ def test_a_program_of_another_kind_is_refused_after_the_verifier_took_it(section
     with bpfvm.Session() as session:
         for name in spec.programs:
             assert session.verify(spec, name).log.splitlines()[-1].startswith("processed ")
-        with pytest.raises(bpfvm.Rejected, match="program array `jumps` belongs to xdp, attach type 37, as `first` is") as refused:
+        with pytest.raises(
+            bpfvm.Rejected, match="program array `jumps` belongs to xdp, attach type 37, as `first` is"
+        ) as refused:
             session.load(spec)
     assert (refused.value.errno, refused.value.prog) == (EINVAL, "second")
