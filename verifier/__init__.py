@@ -14,7 +14,7 @@ from verifier.profile import PROFILES, KernelProfile, profile
 from verifier.program.attach import StructOpsTypeInfo, StructOpsTypes
 from verifier.rejection import Rejection
 from verifier.search import walk
-from verifier.verify import VerifierEnv, check, verify
+from verifier.verify import VerifierEnv, check, verify, verify_target
 
 COMPILED: Final = not str(walk.__file__).endswith(".py")
 """The hot modules are extension modules here (`make build-native`); they say the same as their sources."""
@@ -34,4 +34,5 @@ __all__ = [
     "parse_caps",
     "profile",
     "verify",
+    "verify_target",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bpfvm.btf import Btf
 from bpfvm.errors import Rejected
 from bpfvm.isa.opcodes import BPF_COMPLEXITY_LIMIT_INSNS
-from bpfvm.obj.model import Program, VerifiedProgram
+from bpfvm.obj.model import Program, TargetProgram, VerifiedProgram
 from verifier.calls.helper_calls import check_tail_calls
 from verifier.capabilities import ALL_CAPS, BPF_MAXINSNS, Capabilities, missing_for_map, missing_for_type
 from verifier.env import Env
@@ -30,6 +30,7 @@ from verifier.program.fastcall import mark_fastcalls, shrink_stacks
 from verifier.program.live_regs import compute_live_registers
 from verifier.program.object_calls import makes_object
 from verifier.program.pseudo_imm64 import resolve_imm64
+from verifier.program.replaced import as_target
 from verifier.program.run_length import longest_run
 from verifier.rejection import E2BIG, EINVAL, EPERM, Rejection
 from verifier.search.backtrack import back_steps
@@ -68,6 +69,15 @@ def verify(program: Program, env: VerifierEnv, *, log_level: int = 1) -> Verifie
     log_level: 0 no log, 1 the path to the rejection, 2 everything, +4 the functions' stack depth. At level 1 the walk
     is done without a log first and repeated with one only if the program is refused, which gives the same text.
     """
+    return verified(program, _accept(program, env, log_level))
+
+
+def verify_target(program: Program, env: VerifierEnv) -> TargetProgram:
+    """As `verify`, for a program of which others replace functions."""
+    return as_target(program, _accept(program, env, 1))
+
+
+def _accept(program: Program, env: VerifierEnv, log_level: int) -> Env:
     rejection, run = check(program, env, log_level=0 if log_level == 1 else log_level)
     if rejection is not None and log_level == 1:
         rejection, run = check(program, env, log_level=1)
@@ -75,7 +85,7 @@ def verify(program: Program, env: VerifierEnv, *, log_level: int = 1) -> Verifie
         raise Rejected(
             rejection.message, errno=rejection.errno, log=run.log.text(), prog=program.name, insn=rejection.insn
         )
-    return verified(program, run)
+    return run
 
 
 def check(program: Program, env: VerifierEnv, *, log_level: int) -> tuple[Rejection | None, Env]:

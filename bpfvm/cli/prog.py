@@ -12,6 +12,7 @@ from bpfvm.errors import UsageError
 
 if TYPE_CHECKING:
     from bpfvm.engine.jit.effort import Tier
+    from bpfvm.obj.model import ObjectSpec
 
 
 @click.group("prog")
@@ -125,7 +126,11 @@ def jited(
 @click.argument("obj", type=click.Path())
 @click.argument("prog", required=False)
 @kernel_option
-@click.option("--log-level", type=click.IntRange(1, 2), help="Print the log of accepted programs too; 2: every path.")
+@click.option(
+    "--log-level",
+    type=click.IntRange(1, 7),
+    help="Print the log of accepted programs too, in bits as the kernel's: 1, 2 (every path), 4 (stack depths alone).",
+)
 @click.option("--btf", "btf_path", type=click.Path(), help="Another kernel's BTF, for example /sys/kernel/btf/vmlinux.")
 @kconfig_option
 @click.option(
@@ -135,6 +140,10 @@ def jited(
     show_default=True,
     help="Capabilities of who loads: bpf, perfmon, net_admin, with commas; empty for none.",
 )
+@click.option(
+    "--target", metavar="OBJ:PROG", help='The program of which extensions (SEC "freplace/…") replace a function.'
+)
+@click.option("--function", metavar="NAME", help="Which function of the target, if the section doesn't say.")
 @click.option("--unpriv", is_flag=True, help="Load without any capability (--caps '').")
 @json_option
 def verify(
@@ -145,24 +154,37 @@ def verify(
     btf_path: str | None,
     kconfig: str | None,
     caps: str,
+    target: str | None,
+    function: str | None,
     unpriv: bool,
     as_json: bool,
 ) -> int:
     """Verify OBJ's programs, or PROG; a refused one shows the log in the kernel's format and ends with exit code 1."""
+    from bpfvm.obj.edit import set_attach_target
     from bpfvm.report.console import make_console
     from bpfvm.report.source import open_named, read_btf
     from bpfvm.report.verdicts import print_verdicts, verdict_data, verify_programs
     from verifier import parse_caps
 
     spec = open_named(obj, kconfig)
+    if function:
+        spec = set_attach_target(spec, function)
     foreign = read_btf(btf_path) if btf_path else None
     verdicts = verify_programs(
-        spec, prog, kernel=kernel, log_level=log_level or 1, btf=foreign, caps=parse_caps("" if unpriv else caps)
+        spec,
+        prog,
+        kernel=kernel,
+        log_level=log_level or 1,
+        btf=foreign,
+        caps=parse_caps("" if unpriv else caps),
+        target=_target(target) if target else None,
     )
     if as_json:
         echo_json([verdict_data(each) for each in verdicts])
     else:
         print_verdicts(verdicts, make_console(), logs=log_level is not None)
+    if target is None and any(each.prog_type == "ext" for each in verdicts):
+        click.echo("extensions replace a function of another program: name it with --target OBJ:PROG", err=True)
     return max((each.exit_code for each in verdicts), default=0)
 
 
@@ -223,6 +245,15 @@ def run(
         echo_json(run_data(result))
     else:
         print_run(result, make_console())
+
+
+def _target(written: str) -> tuple[ObjectSpec, str]:
+    from bpfvm.report.source import open_named
+
+    path, colon, prog = written.rpartition(":")
+    if not colon:
+        raise UsageError(f"--target {written}: write OBJ:PROG")
+    return open_named(path), prog
 
 
 def _argument(text: str) -> int | Literal["data"]:

@@ -116,6 +116,15 @@ def set_global(spec: ObjectSpec, path: str, value: Number | bytes) -> ObjectSpec
     return replace(spec, maps={**spec.maps, key: replace(holder, initial=initial)})
 
 
+def set_attach_target(spec: ObjectSpec, function: str) -> ObjectSpec:
+    """Extensions replace ``function``, whatever their section names (bpf_program__set_attach_target)."""
+    changed = {
+        name: replace(each, attach_to=function) if each.prog_type == "ext" else each
+        for name, each in spec.programs.items()
+    }
+    return replace(spec, programs=changed)
+
+
 def get_global(spec: ObjectSpec, path: str) -> int | bytes:
     """The initial value of a global variable: a number if it is one, else its bytes. Raises UsageError."""
     _, holder, place = _variable(spec, path)

@@ -13,20 +13,17 @@ from rich.text import Text
 
 from bpfvm.btf import Btf
 from bpfvm.errors import BadInput, Rejected, UsageError, errno_name
-from bpfvm.memory import Memory
-from bpfvm.obj.link import link_program
-from bpfvm.obj.log import poison_named
 from bpfvm.obj.model import ObjectSpec, VerifiedProgram
 from bpfvm.report.console import print_table, progress
-from bpfvm.runtime import Runtime
 from bpfvm.session import Session
-from bpfvm.struct_ops.kernel import Kernel
-from bpfvm.struct_ops.load import plan_struct_ops
+from bpfvm.session.judge import Judge
 
 if TYPE_CHECKING:
     from verifier import Capabilities
 
 Verify = Callable[[str], VerifiedProgram]
+Target = tuple[ObjectSpec, str]
+"""an object and the name of its program"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,51 +52,38 @@ def verify_programs(
     log_level: int = 1,
     btf: Btf | None = None,
     caps: Capabilities | None = None,
+    target: Target | None = None,
 ) -> list[Verdict]:
     """Verify one program, or all; with ``btf`` against that kernel's types instead of the emulated kernel's; as who has
-    only the capabilities ``caps``.
+    only the capabilities ``caps``; extensions beside the ``target`` of which they replace a function.
 
     A program that is refused or can't be linked is a verdict, not an error. Raises UsageError for an unknown name,
-    SyscallError when the object's struct_ops variables don't fit the kernel.
+    SyscallError when the object's struct_ops variables don't fit the kernel, Rejected for a target that is refused.
     """
-    if prog is not None and prog not in spec.programs:
+    names = [_known(spec, prog)] if prog is not None else list(spec.programs)
+    if btf is not None:
+        return _verdicts(Judge.foreign(btf, kernel, caps), spec, names, log_level, target)
+    with Session(kernel=kernel) as session:
+        return _verdicts(session.judge(caps), spec, names, log_level, target)
+
+
+def _known(spec: ObjectSpec, prog: str) -> str:
+    if prog not in spec.programs:
         raise UsageError(f"no program `{prog}` in {spec.path} (it has: {', '.join(spec.programs) or 'none'})")
-    names = [prog] if prog is not None else list(spec.programs)
-    with progress(len(names), "verifying") as advance:
-        if btf is not None:
-            return _each(spec, names, foreign_verifier(spec, btf, kernel, log_level, caps), advance)
-        with Session(kernel=kernel) as session:
-            plan = plan_struct_ops(spec, session.kernel)
-            verify = partial(session.verify, spec, log_level=log_level, plan=plan, caps=caps)
-            return _each(spec, names, verify, advance)
+    return prog
 
 
-def foreign_verifier(
-    spec: ObjectSpec, btf: Btf, kernel: str, log_level: int, caps: Capabilities | None = None
-) -> Verify:
-    """How programs are verified against a foreign BTF. No struct_ops type is registered there, so those are refused."""
-    import verifier
-
-    profile = verifier.profile(kernel)
-    memory = Memory(size=1 << 20)
-    plan = plan_struct_ops(spec, Kernel(memory, btf, Runtime(memory, btf)), btf=btf)
-
-    def verify(name: str) -> VerifiedProgram:
-        point = plan.attach.get(name)
-        attach = (point.attach_btf_id, point.expected_attach_type) if point else (0, None)
-        program = link_program(spec, name, btf, attach_btf_id=attach[0], expected_attach_type=attach[1])
-        env = verifier.VerifierEnv(btf, profile, caps=caps or verifier.ALL_CAPS)
-        with poison_named(program):
-            return verifier.verify(program, env, log_level=log_level)
-
-    return verify
-
-
-def _each(spec: ObjectSpec, names: Sequence[str], verify: Verify, advance: Callable[[str], None]) -> list[Verdict]:
+def _verdicts(
+    judge: Judge, spec: ObjectSpec, names: Sequence[str], log_level: int, target: Target | None
+) -> list[Verdict]:
+    plan = judge.plan(spec)
+    replaced = judge.target(target[0], _known(*target)) if target is not None else None
+    verify = partial(judge.verify, spec, log_level=log_level, plan=plan, target=replaced)
     verdicts = []
-    for name in names:
-        advance(name)
-        verdicts.append(_verdict(name, spec.programs[name].prog_type, verify))
+    with progress(len(names), "verifying") as advance:
+        for name in names:
+            advance(name)
+            verdicts.append(_verdict(name, spec.programs[name].prog_type, verify))
     return verdicts
 
 

@@ -15,8 +15,7 @@ from bpfvm.engine.image import Image, link_image
 from bpfvm.errors import KernelReport, Rejected, UsageError
 from bpfvm.events import Observer, Sink
 from bpfvm.memory import Memory
-from bpfvm.obj.link import check_runnable, link_program
-from bpfvm.obj.log import poison_named
+from bpfvm.obj.link import check_runnable
 from bpfvm.obj.model import ObjectSpec, VerifiedProgram
 from bpfvm.obj.open import open_object
 from bpfvm.runtime import Runtime
@@ -24,6 +23,7 @@ from bpfvm.runtime.maps import Map, ProgArrayMap
 from bpfvm.runtime.maps.arena import arena_of
 from bpfvm.runtime.maps.prog_owner import ProgOwner
 from bpfvm.runtime.test_run import convert_ctx_access
+from bpfvm.session.judge import Judge
 from bpfvm.session.loaded import LoadedObject
 from bpfvm.session.make_maps import create, fill_slots
 from bpfvm.session.settings import Value, apply_settings
@@ -142,20 +142,14 @@ class Session:
     ) -> VerifiedProgram:
         """Link and verify one program, as who has only the capabilities ``caps`` (None: all). Raises Rejected with the
         kernel-format log."""
+        return self.judge(caps).verify(spec, prog, log_level=log_level, plan=plan)
+
+    def judge(self, caps: Capabilities | None = None) -> Judge:
+        """The verifier of this kernel, for who has the capabilities ``caps`` (None: all)."""
         import verifier
 
-        plan = plan or plan_struct_ops(spec, self.kernel)
-        point = plan.attach.get(prog)
-        program = link_program(
-            spec,
-            prog,
-            self.btf,
-            attach_btf_id=point.attach_btf_id if point else 0,
-            expected_attach_type=point.expected_attach_type if point else None,
-        )
         env = verifier.VerifierEnv(self.btf, self.profile, self.kernel.registry, caps=caps or verifier.ALL_CAPS)
-        with poison_named(program):
-            return verifier.verify(program, env, log_level=log_level)
+        return Judge(self.kernel, env)
 
     def load(
         self,
