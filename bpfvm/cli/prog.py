@@ -58,18 +58,27 @@ def dump() -> None:
 @click.argument("prog", required=False)
 @click.option("--opcodes", is_flag=True, help="Also the bytes of each instruction.")
 @click.option("--linked", is_flag=True, help="Linked and relocated against the emulated kernel, with CO-RE notes.")
+@click.option("--btf", "btf_path", type=click.Path(), help="--linked against another kernel's BTF.")
 @kconfig_option
 @json_option
-def xlated(obj: str, prog: str | None, opcodes: bool, linked: bool, kconfig: str | None, as_json: bool) -> None:
-    """Print the instructions of OBJ, of all programs or of PROG (subprograms too, unless --linked)."""
+def xlated(
+    obj: str,
+    prog: str | None,
+    opcodes: bool,
+    linked: bool,
+    btf_path: str | None,
+    kconfig: str | None,
+    as_json: bool,
+) -> None:
+    """Print the instructions of OBJ, of all programs or of PROG (subprograms too, unless linked)."""
     from bpfvm.report.console import make_console, print_styled
     from bpfvm.report.disassembly import as_compiled, as_linked, listing_data, listing_text
-    from bpfvm.report.source import kernel_btf, open_named
+    from bpfvm.report.source import kernel_btf, open_named, read_btf
 
     spec = open_named(obj, kconfig)
-    if linked:
+    if linked or btf_path:
         names = [prog] if prog else list(spec.programs)
-        kernel = kernel_btf()
+        kernel = read_btf(btf_path) if btf_path else kernel_btf()
         listings = [as_linked(spec, name, kernel) for name in names]
     else:
         names = [prog] if prog else [*spec.programs, *spec.subprogs]

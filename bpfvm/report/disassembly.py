@@ -10,7 +10,7 @@ from typing import Any
 from bpfvm.btf import Btf
 from bpfvm.core_reloc import CoreResult
 from bpfvm.errors import UsageError
-from bpfvm.isa.disasm import disasm
+from bpfvm.isa.disasm import disasm, pseudo_imm64
 from bpfvm.isa.insn import Insn, encode
 from bpfvm.isa.table import is_wide
 from bpfvm.obj.link import explain_core, link_program
@@ -54,7 +54,7 @@ def as_compiled(spec: ObjectSpec, name: str) -> Listing:
 
 def _compiled_text(prog: ProgramSpec, i: int, reloc: Reloc | None) -> str:
     if reloc is None:
-        return disasm(prog.insns, i, call_name=lambda insn, at: f"{insn.imm:+d}")
+        return disasm(prog.insns, i, call_name=lambda insn, at: f"{insn.imm:+d}", imm64=pseudo_imm64)
     if reloc.kind in ("call", "kfunc"):
         return f"call {reloc.symbol}"
     shown = {
@@ -94,13 +94,12 @@ def _linked_text(program: Program, kernel: Btf, names: Mapping[int, str]) -> Cal
         return f"{insn.imm:+d}#{target}" if target else None
 
     def imm64(low: Insn, high: Insn) -> str | None:
-        if low.src == 1:
-            return f"map[{program.maps[low.imm].name}]"
-        if low.src == 2:
-            return f"map[{program.maps[low.imm].name}][0]+{high.imm}"
+        if low.src in (1, 2) and 0 <= low.imm < len(program.maps):
+            place = f"[0]+{high.imm}" if low.src == 2 else ""
+            return f"map[{program.maps[low.imm].name}]{place}"
         if low.src == 3:
             return f"var[{kernel.name_of(low.imm)}]"
-        return f"subprog[{low.imm:+d}]" if low.src == 4 else None
+        return pseudo_imm64(low, high)
 
     return lambda i: disasm(program.insns, i, call_name=call_name, imm64=imm64)
 
