@@ -200,6 +200,7 @@ class Env:
         self.line_starts = [line.insn for line in program.line_info]
 
         self.ctx_kind: CtxKind | None = None
+        self.max_ctx_offset = 0
         self.replaces = False
         self.attach_proto: t.FuncProto | None = None
         self.attach_type = program.expected_attach_type

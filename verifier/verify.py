@@ -197,6 +197,7 @@ def verified(program: Program, run: Env) -> VerifiedProgram:
         stack_depths=tuple(sub.stack_depth for sub in run.subprogs),
         probe_mem=frozenset(run.probe_mem),
         ctx_access=_ctx_access(run),
+        max_ctx_offset=run.max_ctx_offset,
         log=run.log.text(),
         stats={
             "processed": run.insn_processed,

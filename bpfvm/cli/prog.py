@@ -207,7 +207,11 @@ def verify(
     metavar="N",
     help="An argument (`data`: points to --data), 0 if missing.",
 )
-@click.option("--ctx", metavar="HEX", help="The context's bytes: what BPF_PROG_TEST_RUN takes as ctx_in.")
+@click.option(
+    "--ctx",
+    metavar="HEX",
+    help="The context's bytes: what BPF_PROG_TEST_RUN takes as ctx_in; zeros if not given.",
+)
 @click.option("--data", metavar="HEX", help="A frame, for programs that read packets (64 zero bytes if not given).")
 @set_option
 @click.option("--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Run it so often.")

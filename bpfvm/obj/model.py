@@ -196,6 +196,8 @@ class VerifiedProgram:
     """slots of loads through BTF pointers: a bad address reads 0 instead of faulting"""
     ctx_access: frozenset[int] = frozenset()
     """slots of loads and stores through the context pointer"""
+    max_ctx_offset: int = 0
+    """bytes of context, from its start, that the program may look at"""
     log: str = ""
     stats: Mapping[str, int] = field(default_factory=dict)
     func_names: tuple[str, ...] = ()

@@ -49,8 +49,7 @@ def run_program(
     """
     check_request(request, _named(spec, request.prog).prog_type)
     loaded = load_program(session, spec, request.prog, settings=settings)
-    program = loaded.programs[request.prog].program
-    context = make_run_context(session, program, request)
+    context = make_run_context(session, loaded.programs[request.prog], request)
     try:
         return _run(session, loaded, request, context)
     finally:

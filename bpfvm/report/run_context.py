@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from errno import EINVAL
 from typing import Final, Literal
 
 from bpfvm.btf import types as t
-from bpfvm.errors import UsageError
+from bpfvm.errors import SyscallError, UsageError
 from bpfvm.memory import Memory
-from bpfvm.obj.model import Program
+from bpfvm.obj.model import Program, VerifiedProgram
 from bpfvm.report.c_text import declaration
 from bpfvm.runtime.test_run import RUNNABLE, TestContext, make_context, sk_lookup
 from bpfvm.session import Session
@@ -20,11 +21,15 @@ ARGUMENT_TYPES = ("struct_ops", "tracing", "lsm", "raw_tracepoint", "raw_tracepo
 BYTES_TYPES = ("syscall", "kprobe", "tracepoint", "sk_lookup")
 """program types whose context is a block of bytes that user space or the architecture defines"""
 MAX_CONTEXT = 64 << 10
+PT_REGS = 168
+"""sizeof(struct pt_regs) on x86-64, the context of a kprobe"""
 TEST_DATA = bytes(64)
 """the packet when none is given: what the kernel tree's runners use"""
 DATA: Final = "data"
 COUNT_SIZE = 8
 """bytes before a context of arguments, which hold their number"""
+RESULT_SIZE = 8
+"""bytes behind the arguments: what the function that the program is attached to returned"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,10 @@ class Block:
         self.memory.free(self.data[0])
 
 
-def make_run_context(session: Session, program: Program, request: Request) -> Block | TestContext:
-    """What the program gets in r1. Raises SyscallError with BPF_PROG_TEST_RUN's errno for a packet it refuses."""
+def make_run_context(session: Session, verified: VerifiedProgram, request: Request) -> Block | TestContext:
+    """What the program gets in r1. Raises SyscallError with BPF_PROG_TEST_RUN's errno for a packet or a context that it
+    refuses: one may not be shorter than what the program looks at."""
+    program = verified.program
     if program.prog_type in RUNNABLE:
         data = TEST_DATA if request.data is None else request.data
         return make_context(session.runtime, program.prog_type, data, request.ctx or b"")
@@ -75,14 +82,20 @@ def make_run_context(session: Session, program: Program, request: Request) -> Bl
         block.data = memory.alloc(len(request.data), what="data"), len(request.data)
         memory.write(block.data[0], request.data)
     args = tuple(block.data[0] if each == DATA else each for each in request.args)
-    content = request.ctx if request.ctx is not None else _arguments(session, program, args)
+    if request.ctx is not None:
+        content = _checked(verified, request.ctx)
+    elif program.prog_type in BYTES_TYPES:
+        content = bytes(max(verified.max_ctx_offset, PT_REGS if program.prog_type == "kprobe" else 0))
+    else:
+        content = _arguments(session, program, args)
     if program.prog_type == "sk_lookup":
         content = sk_lookup.checked(content)
     if content:
         block.size = len(content)
-        block.addr = memory.alloc(COUNT_SIZE + len(content) + 8, what="bpf context") + COUNT_SIZE
+        room = max(len(content) + RESULT_SIZE, verified.max_ctx_offset)
+        block.addr = memory.alloc(COUNT_SIZE + room, what="bpf context") + COUNT_SIZE
         memory.store(block.addr - COUNT_SIZE, 8, len(content) // 8)
-        memory.write(block.addr, content)
+        memory.write(block.addr, content.ljust(room, b"\0"))
     return block
 
 
@@ -105,10 +118,15 @@ def check_request(request: Request, prog_type: str) -> None:
         raise UsageError(f"--ctx: {len(request.ctx)} bytes are more than the limit of {MAX_CONTEXT}")
 
 
+def _checked(verified: VerifiedProgram, ctx: bytes) -> bytes:
+    if len(ctx) < verified.max_ctx_offset:
+        text = f"the program looks at {verified.max_ctx_offset} bytes of context, --ctx has {len(ctx)}"
+        raise SyscallError(EINVAL, text)
+    return ctx
+
+
 def _arguments(session: Session, program: Program, args: Sequence[int]) -> bytes:
     """The context's 8-byte slots: the arguments given, then zeros up to the number of parameters."""
-    if program.prog_type in BYTES_TYPES:
-        return b""
     params = _parameters(session, program)
     if params is not None and len(args) > len(params):
         named = ", ".join(params) or "none"

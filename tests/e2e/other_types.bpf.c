@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Programs that aren't struct_ops: one that can be run by itself, one that must be refused by name, one that only a
- * foreign BTF can place.
+ * Programs that aren't struct_ops: some that can be run by themselves, one that only a foreign BTF can place.
  */
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -22,6 +21,18 @@ SEC("xdp")
 int pass(void *ctx)
 {
 	return 2;
+}
+
+SEC("kprobe")
+int first_argument(u64 *ctx)
+{
+	return ctx[14];
+}
+
+SEC("raw_tp")
+int bare_arguments(u64 *ctx)
+{
+	return ctx[3];
 }
 
 SEC("fentry/do_exit")

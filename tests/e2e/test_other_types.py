@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
+from errno import EINVAL
 from pathlib import Path
 
 import pytest
 
 from bpf_progs.compiler import CompilerMissing, find_compiler
 from bpfvm.cli.main import run
-from bpfvm.errors import UsageError
+from bpfvm.errors import SyscallError, UsageError
 from bpfvm.obj.open import open_object
 from bpfvm.report.program_run import run_program
 from bpfvm.report.run_context import Request
@@ -40,6 +41,20 @@ def test_a_syscall_program_reads_and_writes_its_context(other: Path) -> None:
     assert result.returned == [7, 7]
     assert result.changed == {"runs": (0, 2)}
     assert result.ctx == context[:8] + (6).to_bytes(8, "little")
+
+
+def test_without_a_context_there_are_zeros_as_many_as_it_looks_at(other: Path) -> None:
+    with Session() as session:
+        assert run_program(session, open_object(other), Request("add_one")).ctx == bytes(8) + b"\1" + bytes(7)
+        registers = run_program(session, open_object(other), Request("first_argument"))
+        assert (registers.returned, len(registers.ctx)) == ([0], 168)
+        assert run_program(session, open_object(other), Request("bare_arguments")).returned == [0]
+
+
+def test_a_context_that_is_too_short_is_refused_as_by_the_kernel(other: Path) -> None:
+    with Session() as session, pytest.raises(SyscallError, match="looks at 16 bytes of context, --ctx has 15") as error:
+        run_program(session, open_object(other), Request("add_one", ctx=bytes(15)))
+    assert error.value.errno == EINVAL
 
 
 def test_an_xdp_program_gets_a_packet_and_gives_it_back(other: Path) -> None:

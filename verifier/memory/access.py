@@ -131,6 +131,8 @@ def check_mem_access(
             loaded = check_ctx_load(env, regno, off, size, sign)
             if load:
                 regs[value_regno] = loaded
+        if off + size > env.max_ctx_offset:
+            env.max_ctx_offset = off + size
     elif type_ & (BASE_TYPE_MASK | PTR_MAYBE_NULL) == PTR_TO_BTF_ID:
         check_ptr_to_btf_access(env, regno, off, size, write, value_regno)
     else:
