@@ -205,7 +205,7 @@ def verify(
     "args",
     multiple=True,
     metavar="N",
-    help="An argument (`data`: points to --data), 0 if missing.",
+    help="An argument (`data`: points to --data); if missing 0, or an object of zeros where a struct is pointed to.",
 )
 @click.option(
     "--ctx",

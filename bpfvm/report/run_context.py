@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from errno import EINVAL
 from typing import Final, Literal
 
-from bpfvm.btf import types as t
 from bpfvm.errors import SyscallError, UsageError
 from bpfvm.memory import Memory
-from bpfvm.obj.model import Program, VerifiedProgram
-from bpfvm.report.c_text import declaration
+from bpfvm.obj.model import VerifiedProgram
+from bpfvm.report.run_arguments import arguments
 from bpfvm.runtime.test_run import RUNNABLE, TestContext, make_context, sk_lookup
 from bpfvm.session import Session
 
@@ -49,12 +47,13 @@ class Request:
 @dataclass(slots=True)
 class Block:
     """A context that is nothing but bytes; before it lies the number of arguments, as trampolines put it. ``data``:
-    address and size of what an argument points to."""
+    address and size of what an argument points to; ``objects``: addresses of what others do."""
 
     memory: Memory
     addr: int = 0
     size: int = 0
     data: tuple[int, int] = (0, 0)
+    objects: list[int] = field(default_factory=list)
 
     def data_out(self) -> bytes | None:
         """What the argument points to now; None when no argument does."""
@@ -67,7 +66,8 @@ class Block:
     def close(self) -> None:
         """Give the memory back."""
         self.memory.free(self.addr - COUNT_SIZE if self.addr else 0)
-        self.memory.free(self.data[0])
+        for addr in (self.data[0], *self.objects):
+            self.memory.free(addr)
 
 
 def make_run_context(session: Session, verified: VerifiedProgram, request: Request) -> Block | TestContext:
@@ -87,7 +87,7 @@ def make_run_context(session: Session, verified: VerifiedProgram, request: Reque
     elif program.prog_type in BYTES_TYPES:
         content = bytes(max(verified.max_ctx_offset, PT_REGS if program.prog_type == "kprobe" else 0))
     else:
-        content = _arguments(session, program, args)
+        content, block.objects = arguments(session, program, args)
     if program.prog_type == "sk_lookup":
         content = sk_lookup.checked(content)
     if content:
@@ -123,29 +123,3 @@ def _checked(verified: VerifiedProgram, ctx: bytes) -> bytes:
         text = f"the program looks at {verified.max_ctx_offset} bytes of context, --ctx has {len(ctx)}"
         raise SyscallError(EINVAL, text)
     return ctx
-
-
-def _arguments(session: Session, program: Program, args: Sequence[int]) -> bytes:
-    """The context's 8-byte slots: the arguments given, then zeros up to the number of parameters."""
-    params = _parameters(session, program)
-    if params is not None and len(args) > len(params):
-        named = ", ".join(params) or "none"
-        raise UsageError(f"--arg was given {len(args)} times, but {program.name} has {len(params)} arguments ({named})")
-    count = len(params) if params is not None else max(len(args), 1)
-    padded = (*args, *(0,) * (count - len(args)))
-    return b"".join((each & (1 << 64) - 1).to_bytes(8, "little") for each in padded)
-
-
-def _parameters(session: Session, program: Program) -> tuple[str, ...] | None:
-    """Declarations of the parameters of what a program implements or attaches to; None when nothing says."""
-    proto: t.BtfType | None = None
-    if program.prog_type == "struct_ops":
-        kernel_type = session.kernel.registry.by_id(program.attach_btf_id)
-        if kernel_type is not None:
-            proto = kernel_type.members[program.expected_attach_type].proto
-    elif program.attach_btf_id:
-        func = session.btf.type(program.attach_btf_id)
-        proto = session.btf.resolve(func.type) if isinstance(func, t.Func) else None
-    if not isinstance(proto, t.FuncProto):
-        return None
-    return tuple(declaration(session.btf, each.type, each.name) for each in proto.params)

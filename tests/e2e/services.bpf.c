@@ -197,4 +197,10 @@ int count_arguments(u64 *ctx)
 	return 0;
 }
 
+SEC("tp_btf/task_newtask")
+int BPF_PROG(has_a_name, struct task_struct *task, u64 clone_flags)
+{
+	return bpf_strncmp(task->comm, sizeof(task->comm), "") + clone_flags;
+}
+
 LICENSE("GPL");

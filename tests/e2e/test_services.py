@@ -110,6 +110,14 @@ def test_a_traced_function_s_arguments_are_counted(session: Session, spec: Objec
     assert once(session, spec, "count_arguments", args=(7,)).changed == {"counted": (0, 107)}
 
 
+def test_an_object_of_zeros_stands_in_where_linux_always_passes_one(session: Session, spec: ObjectSpec) -> None:
+    assert once(session, spec, "has_a_name").returned == [0]
+    task = session.thp.spawn("a")
+    assert once(session, spec, "has_a_name", args=(task.addr, 5)).returned == [6]
+    with pytest.raises(UsageError, match=r"has_a_name has 2 arguments \(struct task_struct \*, unsigned long\)"):
+        once(session, spec, "has_a_name", args=(1, 2, 3))
+
+
 def test_what_is_not_emulated_says_so(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["prog", "run", str(path), "not_emulated"]) == 4
     assert "not emulated: bpf_send_signal" in "".join(capsys.readouterr())
