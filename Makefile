@@ -53,8 +53,8 @@ conformance: $(VENV)/.dev ## how far we agree with Linux, on the kernel tree's o
 bench: $(VENV)/.dev ## measure the engines; writes build/bench.json
 	@$(BIN)/python -m bench
 
-fuzz-engines: $(VENV)/.dev ## COUNT verifiable and COUNT wild programs on all engines
-	@$(BIN)/python -m tests.property.engine.engines $(COUNT)
+fuzz-engines: $(VENV)/.dev ## COUNT programs that a verifier takes and COUNT wild ones on all engines
+	@$(BIN)/python -m tests.fuzz.engines --count $(COUNT) --seed $(SEED) --jobs $(JOBS)
 
 fuzz-verifier: $(VENV)/.dev ## random programs against the running kernel's verifier and its states against real runs, for MINUTES
 	@$(BIN)/python -m tests.fuzz.verifier --minutes $(MINUTES) --seed $(SEED) --jobs $(JOBS)

@@ -92,7 +92,8 @@ class Interpreter:
     """Runs images on one memory with one set of services.
 
     memory, services: the kernel around. packet: what ld_abs and ld_ind read. tail_calls: looks up the target of a
-    bpf_tail_call. on_insn: called before each instruction when set. may_goto_budget: may_goto steps of each frame.
+    bpf_tail_call. stack: address of the first of MAX_DEPTH frames, if there is room for them already. on_insn: called
+    before each instruction when set, which is to be done between runs. may_goto_budget: may_goto steps of each frame.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Interpreter:
         *,
         packet: Packet | None = None,
         tail_calls: TailCalls | None = None,
+        stack: int | None = None,
     ) -> None:
         self.memory = memory
         self.services = services
@@ -109,7 +111,7 @@ class Interpreter:
         self.tail_calls = tail_calls
         self.on_insn: OnInsn | None = None
         self.may_goto_budget = BPF_MAX_LOOPS
-        self._stack = memory.alloc(MAX_DEPTH * MAX_BPF_STACK, what="bpf stack")
+        self._stack = memory.alloc(MAX_DEPTH * MAX_BPF_STACK, what="bpf stack") if stack is None else stack
         self._depth = 0
         self._frame: Frame | None = None
         self._bound: WeakKeyDictionary[Image, list[Step]] = WeakKeyDictionary()
@@ -162,11 +164,11 @@ class Interpreter:
         self._depth = depth + 1
         regs: Regs = [0] * REGISTERS
         regs[1:6] = args
-        regs[10] = self._stack + (depth + 1) * MAX_BPF_STACK
-        regs[BUDGET] = self.may_goto_budget
+        self._new_frame(regs)
         try:
             while self._follow(image, start, regs) == TAIL:
                 image, start = self._next_program(), 0
+                self._new_frame(regs)
             return regs[0]
         except Thrown as thrown:
             if start and depth:
@@ -175,6 +177,11 @@ class Interpreter:
         finally:
             self._depth, self._frame = depth, caller
         return self.caught(image, cookie)
+
+    def _new_frame(self, regs: Regs) -> None:
+        """What a program finds at its start, after a tail call as well: where its frame ends, all may_goto steps."""
+        regs[10] = self._stack + self._depth * MAX_BPF_STACK
+        regs[BUDGET] = self.may_goto_budget
 
     def caught(self, image: Image, cookie: int) -> int:
         """The result of a program that threw `cookie`: what its exception callback says, or the cookie."""

@@ -216,13 +216,13 @@ class FastEngine(Interpreter):
             self._depth = depth
             frame = [*regs[:10], self._stack + depth * MAX_BPF_STACK, regs[10]]
             if self._follow(image, slot, frame) == TAIL:
-                return self._hand_over(*frame[:10], frame[11])
+                return self._hand_over(*frame[:10])
             return frame[0]
 
         return interpret
 
     def _hand_over(self, *regs: int) -> int:
-        """Keep r0..r9 and the budget for the program that a tail call goes to."""
+        """Keep r0..r9 for the program that a tail call goes to."""
         self._handed_over = (*regs[1:6], regs[0], *regs[6:])
         return TAIL
 

@@ -139,7 +139,7 @@ def _call(regs: Registers, item: Item, target: Target) -> None:
 def _tail_call(regs: Registers, target: Target) -> None:
     regs.settle_all()
     save = "M._fuel = fuel; " if target.fuel else ""
-    regs.put(f"if M.tail_call({regs.word(2).text}, {regs.low(3).text}): {save}return TAIL({REGISTERS}, budget)")
+    regs.put(f"if M.tail_call({regs.word(2).text}, {regs.low(3).text}): {save}return TAIL({REGISTERS})")
 
 
 def _packet(regs: Registers, item: Item, target: Target) -> None:

@@ -10,7 +10,6 @@ from typing import Final
 
 from bpfvm.engine.jit.body import EMULATED, const, low32, widen
 from bpfvm.engine.jit.emit import Emitter
-from bpfvm.engine.jit.stack import in_frame
 from bpfvm.isa.insn import Insn, imm64
 from bpfvm.isa.table import Op
 from bpfvm.isa.word import U32_MAX
@@ -26,15 +25,15 @@ def ld_imm64(em: Emitter, slot: int, op: Op, insn: Insn) -> None:
 def ldx(em: Emitter, slot: int, op: Op, insn: Insn) -> None:
     """dst = memory at src + off."""
     how = "sext" if op.name == "ldxs" else "zext"
-    if slot in em.build.image.probe_mem and not in_frame(insn, op):
+    if slot in em.build.image.probe_mem and not em.in_frame(insn, op):
         em.body.put(insn.dst, _probe(em, op, insn, how))
     else:
-        em.body.put(insn.dst, _load(em, em.address(slot, op, insn, insn.src), op.size, how))
+        em.body.put(insn.dst, _load(em, em.address(slot, op, insn, insn.src), op.size, em.reach(insn, op), how))
 
 
-def _load(em: Emitter, address: str, size: int, how: str = "zext") -> str:
+def _load(em: Emitter, address: str, size: int, reach: str, how: str = "zext") -> str:
     kind = f"i{size * 8}"
-    value = em.body.new(f"load {kind}, ptr {address}, align 1, {EMULATED}")
+    value = em.body.new(f"load {kind}, ptr {address}, align 1, {reach}")
     return value if size == 8 else widen(em.body, value, kind, how)
 
 
@@ -46,7 +45,7 @@ def _probe(em: Emitter, op: Op, insn: Insn, how: str) -> str:
     there, on = body.label(), body.label()
     body.branch(outside, on, there)
     body.place(there)
-    value = _load(em, em.host(offset), op.size, how)
+    value = _load(em, em.host(offset), op.size, EMULATED, how)
     body.do(f"br label %{on}")
     body.place(on)
     return body.new(f"phi i64 [ 0, %{before} ], [ {value}, %{there} ]")
@@ -55,22 +54,23 @@ def _probe(em: Emitter, op: Op, insn: Insn, how: str) -> str:
 def store(em: Emitter, slot: int, op: Op, insn: Insn) -> None:
     """Memory at dst + off = low bytes of src or imm."""
     address = em.address(slot, op, insn, insn.dst)
-    _store(em, address, op.size, const(insn.imm) if op.name == "st" else em.body.get(insn.src))
+    value = const(insn.imm) if op.name == "st" else em.body.get(insn.src)
+    _store(em, address, op.size, value, em.reach(insn, op))
 
 
-def _store(em: Emitter, address: str, size: int, value: str) -> None:
+def _store(em: Emitter, address: str, size: int, value: str, reach: str) -> None:
     kind = f"i{size * 8}"
     low = value if size == 8 else em.body.new(f"trunc i64 {value} to {kind}")
-    em.body.do(f"store {kind} {low}, ptr {address}, align 1, {EMULATED}")
+    em.body.do(f"store {kind} {low}, ptr {address}, align 1, {reach}")
 
 
 def atomic(em: Emitter, slot: int, op: Op, insn: Insn) -> None:
     """Memory at dst + off = memory op src; with fetch, src = what was there."""
-    address = em.address(slot, op, insn, insn.dst)
-    old, value = _load(em, address, op.size), em.body.get(insn.src)
+    address, reach = em.address(slot, op, insn, insn.dst), em.reach(insn, op)
+    old, value = _load(em, address, op.size, reach), em.body.get(insn.src)
     if op.name != "xchg":
         value = em.body.new(f"{_COMPUTE[op.name]} i64 {old}, {value}")
-    _store(em, address, op.size, value)
+    _store(em, address, op.size, value, reach)
     if op.fetch:
         em.body.put(insn.src, old)
 
@@ -78,13 +78,14 @@ def atomic(em: Emitter, slot: int, op: Op, insn: Insn) -> None:
 def cmpxchg(em: Emitter, slot: int, op: Op, insn: Insn) -> None:
     """Memory at dst + off = src if it equals r0; r0 = what was there."""
     body = em.body
-    address = em.address(slot, op, insn, insn.dst)
-    old, expected = _load(em, address, op.size), body.get(0)
+    address, reach = em.address(slot, op, insn, insn.dst), em.reach(insn, op)
+    old, expected = _load(em, address, op.size, reach), body.get(0)
     if op.size == 4:
         low = low32(body, expected)
         expected = widen(body, low) if low[0] == "%" else const(int(low) & U32_MAX)
     same = body.new(f"icmp eq i64 {old}, {expected}")
-    _store(em, address, op.size, body.new(f"select i1 {same}, i64 {body.get(insn.src)}, i64 {old}"))
+    new = body.new(f"select i1 {same}, i64 {body.get(insn.src)}, i64 {old}")
+    _store(em, address, op.size, new, reach)
     body.put(0, old)
 
 

@@ -21,6 +21,10 @@ SHADOW: Final = "!alias.scope !6, !noalias !3"
 """a load of shadow memory, which only Python changes"""
 EMULATED: Final = "!noalias !7"
 """an access to emulated memory"""
+FRAME: Final = "!alias.scope !9, !noalias !7"
+"""an access to the function's own frame, which no other access reaches"""
+BESIDE_FRAME: Final = "!noalias !10"
+"""any other access of a function with such a frame"""
 METADATA: Final = """
 !0 = !{!"branch_weights", i32 1, i32 2000000}
 !1 = distinct !{!1}
@@ -30,6 +34,9 @@ METADATA: Final = """
 !5 = distinct !{!5, !1}
 !6 = !{!5}
 !7 = !{!2, !5}
+!8 = distinct !{!8, !1}
+!9 = !{!8}
+!10 = !{!2, !5, !8}
 """
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bpfvm.engine.image import Image
 from bpfvm.engine.jit.arrays import ArrayShape
 from bpfvm.engine.jit.flow import CALLS, Function, callback_starts, functions
-from bpfvm.engine.jit.stack import is_private, writes_fp
+from bpfvm.engine.jit.stack import is_hidden, writes_fp
 from bpfvm.isa.table import op_of
 
 
@@ -28,15 +28,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """An image and everything about it. entries: functions for Python to call. functions: all, by first slot. private:
-    those whose stack isn't in emulated memory. quiet: those that never run Python, so that emulated memory can't grow
-    meanwhile. fp_written: r10 isn't constant."""
+    """An image and everything about it. entries: functions for Python to call. functions: all, by first slot. hidden:
+    those whose frame only they can reach (`stack.is_hidden`). quiet: those that never run Python, so that emulated
+    memory can't grow meanwhile. fp_written: r10 isn't constant."""
 
     image: Image
     wanted: Wanted
     entries: frozenset[int]
     functions: dict[int, Function]
-    private: frozenset[int]
+    hidden: frozenset[int]
     quiet: frozenset[int]
     fp_written: bool
 
@@ -45,13 +45,8 @@ def plan(image: Image, wanted: Wanted, refused: Callable[[int], bool]) -> Build:
     """Find the functions of an image and what is special about them. `refused`: can't this slot be carried out?"""
     entries = wanted.entries | callback_starts(image)
     found = functions(image, entries, refused, calls_end_blocks=wanted.fuel)
-    fp_written = writes_fp(image)
-    private = (
-        frozenset[int]()
-        if wanted.fuel or fp_written
-        else frozenset(start for start, function in found.items() if is_private(image, function))
-    )
-    return Build(image, wanted, entries, found, private, _quiet(image, found), fp_written)
+    hidden = frozenset(start for start, function in found.items() if is_hidden(image, function))
+    return Build(image, wanted, entries, found, hidden, _quiet(image, found), writes_fp(image))
 
 
 def _quiet(image: Image, found: dict[int, Function]) -> frozenset[int]:

@@ -8,7 +8,8 @@ from typing import Final
 from bpfvm.engine.image import callback_slot
 from bpfvm.engine.jit.arrays import ArrayShape
 from bpfvm.engine.jit.body import EMULATED, RARE, const, low32, widen
-from bpfvm.engine.jit.emit import REG_NAMES, RESULT, Emitter
+from bpfvm.engine.jit.emit import RESULT, Emitter
+from bpfvm.engine.jit.stack import FP
 from bpfvm.engine.jit.state import Slot, Why
 from bpfvm.isa.helper_ids import HELPER_ID
 from bpfvm.isa.insn import Insn
@@ -67,10 +68,8 @@ def _python(em: Emitter, which: int, slot: int, regs: tuple[int, ...]) -> str:
 def _tail_call(em: Emitter, slot: int) -> None:
     """Python runs the other program in this frame; its result is then the frame's."""
     body = em.body
-    if not em.build.image.verified:
-        body.flush()
-        for index, name in enumerate(REG_NAMES):
-            body.set_word(Slot.REGS + index, body.new(f"load i64, ptr {name}"))
+    for reg in range(FP):
+        body.set_word(Slot.REGS + reg, body.get(reg))
     result = _python(em, Slot.TAIL, slot, (1, 2, 3))
     taken, on = body.label(), body.label()
     body.branch(body.new(f"icmp ne i64 {body.word(Slot.TAKEN)}, 0"), taken, on)

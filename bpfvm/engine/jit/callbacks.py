@@ -90,7 +90,7 @@ class Callbacks:
                 engine.measure()
                 return 0
             engine.top = fp - MAX_BPF_STACK
-            engine.state[Slot.RESUMED] = not (target.verified or self._image().verified)
+            engine.state[Slot.RESUMED] = not target.verified
             result = engine.enter(target, 0, (ctx, 0, 0, 0, 0))
             engine.top = fp
             engine.state[Slot.TAKEN] = 1

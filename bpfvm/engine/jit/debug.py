@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from typing import Final
 
 UNIT: Final = """
-!llvm.dbg.cu = !{!10}
-!llvm.module.flags = !{!12, !13}
-!10 = distinct !DICompileUnit(language: DW_LANG_C99, file: !11, isOptimized: true, emissionKind: LineTablesOnly)
-!11 = !DIFile(filename: "bpf", directory: ".")
-!12 = !{i32 2, !"Debug Info Version", i32 3}
-!13 = !{i32 7, !"Dwarf Version", i32 4}
-!14 = !DISubroutineType(types: !4)
+!llvm.dbg.cu = !{!20}
+!llvm.module.flags = !{!22, !23}
+!20 = distinct !DICompileUnit(language: DW_LANG_C99, file: !21, isOptimized: true, emissionKind: LineTablesOnly)
+!21 = !DIFile(filename: "bpf", directory: ".")
+!22 = !{i32 2, !"Debug Info Version", i32 3}
+!23 = !{i32 7, !"Dwarf Version", i32 4}
+!24 = !DISubroutineType(types: !4)
 """
-FIRST_SCOPE: Final = 20
+FIRST_SCOPE: Final = 30
 
 
 def scope(start: int) -> str:
@@ -31,8 +31,8 @@ def location(slot: int | None, scope: str) -> str:
 def metadata(starts: Iterable[int]) -> str:
     """The metadata of a module with functions at these slots; `body.METADATA` has what it refers to."""
     lines = [
-        f'{scope(start)} = distinct !DISubprogram(name: "f{start}", scope: !11, file: !11, line: {start + 1}, '
-        "type: !14, unit: !10, spFlags: DISPFlagDefinition | DISPFlagOptimized)"
+        f'{scope(start)} = distinct !DISubprogram(name: "f{start}", scope: !21, file: !21, line: {start + 1}, '
+        "type: !24, unit: !20, spFlags: DISPFlagDefinition | DISPFlagOptimized)"
         for start in starts
     ]
     return "\n".join([UNIT, *lines])

@@ -2,7 +2,7 @@
 """A function of an image as a function in LLVM assembly.
 
 Its shape: `{i64, i1} @f<slot>(ptr state, i64 fp, i64 r1..r5)` gives r0 and whether to give up because Python
-has raised. fp is the end of the frame in emulated memory, also when the stack is kept elsewhere.
+has raised. fp is the end of the frame in emulated memory.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bpfvm.engine.jit.body import FIXED, RARE, SHADOW, STATE, Body, const
+from bpfvm.engine.jit.body import BESIDE_FRAME, EMULATED, FIXED, FRAME, RARE, SHADOW, STATE, Body, const
 from bpfvm.engine.jit.build import Build
 from bpfvm.engine.jit.debug import location
 from bpfvm.engine.jit.flow import Function, next_slots
 from bpfvm.engine.jit.stack import FP, in_frame
 from bpfvm.engine.jit.state import Slot, Why
 from bpfvm.isa.insn import Insn
-from bpfvm.isa.opcodes import MAX_BPF_REG, MAX_BPF_STACK
+from bpfvm.isa.opcodes import MAX_BPF_REG
 from bpfvm.isa.table import Op, op_of
 from bpfvm.memory import Memory
 from bpfvm.memory.fault import PAGE_SIZE
@@ -28,8 +28,6 @@ SIZES: Final = (1, 2, 4, 8)
 GRANULE: Final = 8
 """bytes of memory that one shadow byte stands for"""
 RESULT: Final = "{ i64, i1 }"
-REG_NAMES: Final = (*(f"%r{reg}" for reg in range(MAX_BPF_REG)), "%budget")
-STACK_PTR: Final = "%stack"
 
 Write = Callable[["Emitter", int, Op, Insn], None]
 """(emitter, slot, operation, instruction): writes one instruction"""
@@ -39,14 +37,14 @@ class Emitter:
     """Writes one function. `operations` has what writes each operation, by name; `scope` is the function's debug
     information, if instructions are to say which slot they belong to."""
 
-    __slots__ = ("_forbidden", "_operations", "_scope", "body", "build", "function", "private")
+    __slots__ = ("_forbidden", "_operations", "_scope", "body", "build", "function", "hidden")
 
     def __init__(self, build: Build, function: Function, operations: dict[str, Write], scope: str = "") -> None:
         self.body = Body()
         self._scope = scope
         self.build = build
         self.function = function
-        self.private = function.start in build.private
+        self.hidden = function.start in build.hidden
         self._operations = operations
         self._forbidden: list[tuple[str, str, int]] = []
 
@@ -74,10 +72,9 @@ class Emitter:
     def _entry(self) -> None:
         body, fuel = self.body, self.build.wanted.fuel
         body.place("entry")
-        for word in (*REG_NAMES, *(f"%bound{size}" for size in SIZES), *["%fuel"] * fuel):
+        registers, bounds = (f"%r{reg}" for reg in range(MAX_BPF_REG)), (f"%bound{size}" for size in SIZES)
+        for word in (*registers, "%budget", *bounds, *["%fuel"] * fuel):
             body.do(f"{word} = alloca i64")
-        if self.private:
-            body.do(f"{STACK_PTR} = alloca [{MAX_BPF_STACK} x i8], align 16")
         for reg in range(MAX_BPF_REG):
             value = f"%a{reg}" if 1 <= reg <= 5 else "%fp" if reg == FP else "0"
             body.do(f"store i64 {value}, ptr %r{reg}")
@@ -89,14 +86,14 @@ class Emitter:
         body.do(f"br label %b{self.function.start}")
 
     def _registers_of_tail_call(self) -> None:
-        """An unverified program may look at all registers of the one that made a tail call to it."""
+        """An unverified program may look at r0 to r9 of the one that made a tail call to it."""
         body = self.body
         take, on = body.label(), body.label()
         body.branch(body.new(f"icmp ne i64 {body.word(Slot.RESUMED)}, 0"), take, on, RARE)
         body.place(take)
         body.set_word(Slot.RESUMED, "0")
-        for index, name in enumerate(REG_NAMES):
-            body.do(f"store i64 {body.word(Slot.REGS + index)}, ptr {name}")
+        for reg in range(FP):
+            body.do(f"store i64 {body.word(Slot.REGS + reg)}, ptr %r{reg}")
         body.do(f"br label %{on}")
         body.place(on)
 
@@ -177,17 +174,27 @@ class Emitter:
     def stop(self, why: int, slot: str, addr: str) -> str:
         """Tell Python; the result is whether to give up (i64)."""
         function = self.body.fixed(Slot.STOP, "ptr")
-        return self.body.new(f"call i64 {function}(i64 {why}, i64 {slot}, i64 {addr}) cold")
+        return self.body.new(f"call i64 {function}(i64 {why}, i64 {slot}, i64 {addr}) cold nounwind")
 
     def unless_aborted(self) -> None:
         """Go on only if Python hasn't raised."""
         self.body.rarely(self.body.new(f"icmp ne i64 {self.body.word(Slot.ABORT)}, 0"), "giveup")
 
     # --- addresses --------------------------------------------------------------------------------------------------
+    def in_frame(self, insn: Insn, op: Op) -> bool:
+        """Is it an access through r10 that needs no check?"""
+        return in_frame(insn, op) and not self.build.fp_written
+
+    def reach(self, insn: Insn, op: Op) -> str:
+        """What LLVM is told about what the access can touch."""
+        if not self.hidden:
+            return EMULATED
+        return FRAME if self.in_frame(insn, op) else BESIDE_FRAME
+
     def address(self, slot: int, op: Op, insn: Insn, base: int) -> str:
         """Host address of the access at `base` + off, checked as the build demands."""
-        if in_frame(insn, op) and not self.build.fp_written:
-            return self._frame_address(insn.off)
+        if self.in_frame(insn, op):
+            return self.host(self.body.new(f"add i64 %fp, {const(insn.off - FIRST)}"))
         return self.checked(slot, self.offset(base, insn.off), op.size)
 
     def offset(self, base: int, off: int) -> str:
@@ -196,11 +203,6 @@ class Emitter:
         if known is not None:
             return const(known + off - FIRST)
         return self.body.new(f"add i64 {self.body.get(base)}, {const(off - FIRST)}")
-
-    def _frame_address(self, off: int) -> str:
-        if self.private:
-            return self.body.new(f"getelementptr i8, ptr {STACK_PTR}, i64 {MAX_BPF_STACK + off}")
-        return self.host(self.body.new(f"add i64 %fp, {const(off - FIRST)}"))
 
     def host(self, offset: str) -> str:
         """Host address of an offset."""
@@ -235,7 +237,8 @@ class Emitter:
         body.place(ask)
         last = body.new(f"add i64 {offset}, {size - 1}")
         args = f"ptr %state, i64 {slot}, i64 {offset}, i64 {last}, i8 {code}, i8 {self._shadow(shadow, last)}"
-        body.branch(body.new(f"call i1 @poisoned({args})"), "giveup", on, RARE)
+        beside = f", {BESIDE_FRAME}" if self.hidden else ""
+        body.branch(body.new(f"call i1 @poisoned({args}){beside}"), "giveup", on, RARE)
         body.place(on)
 
     def _shadow(self, shadow: str, offset: str) -> str:

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The compiling engine: runs images as native code, with the interpreter's results, traps and limits.
-
-The one difference: stack that a program never wrote holds other leftovers (see `stack`).
-"""
+"""The compiling engine: runs images as native code, with the interpreter's results, traps and limits."""
 
 from __future__ import annotations
 
@@ -294,9 +291,9 @@ class JitEngine:
         return found
 
     def _stepping(self) -> Interpreter:
-        """The interpreter that runs everything while somebody watches each instruction."""
+        """The interpreter that runs everything while somebody watches each instruction, in this engine's frames."""
         if self._stepper is None:
-            self._stepper = Interpreter(self.memory, self.services)
+            self._stepper = Interpreter(self.memory, self.services, stack=self._stack)
         stepper = self._stepper
         stepper.services, stepper.packet, stepper.tail_calls = self.services, self.packet, self.tail_calls
         stepper.on_insn, stepper.may_goto_budget = self.on_insn, self.may_goto_budget

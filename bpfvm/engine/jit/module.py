@@ -45,7 +45,7 @@ OPERATIONS: Final[dict[str, Write]] = {
 """Name in the ISA table -> what writes it. What the interpreter refuses (gotox) is never asked for."""
 
 _POISONED: Final = f"""
-define internal i1 @poisoned(ptr %state, i64 %slot, i64 %first, i64 %last, i8 %a, i8 %b) noinline cold {{
+define internal i1 @poisoned(ptr %state, i64 %slot, i64 %first, i64 %last, i8 %a, i8 %b) noinline cold nounwind {{
   %ga = lshr i64 %first, 3
   %gb = lshr i64 %last, 3
   %two = icmp ne i64 %ga, %gb
@@ -62,7 +62,7 @@ report:
   %addr = add i64 %first, {const(FIRST)}
   %at = getelementptr i64, ptr %state, i64 {Slot.STOP}
   %stop = load ptr, ptr %at
-  %status = call i64 %stop(i64 {Why.ACCESS}, i64 %slot, i64 %addr)
+  %status = call i64 %stop(i64 {Why.ACCESS}, i64 %slot, i64 %addr) nounwind
   %up = icmp ne i64 %status, 0
   ret i1 %up
 fine:

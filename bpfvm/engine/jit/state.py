@@ -35,10 +35,10 @@ class Slot:
     STOP = 11
     SPENT = 12
     RESUMED = 13
-    """set by Python before a tail call between unverified programs: the registers go on from REGS"""
+    """set by Python before a tail call to an unverified program: r0 to r9 go on from REGS"""
     REGS = 16
-    """r0 to r10 of a frame that runs out of fuel or makes a tail call, then its may_goto budget"""
-    WORDS = 28
+    """r0 to r10 of a frame that runs out of fuel or makes a tail call"""
+    WORDS = 27
 
 
 class Why:

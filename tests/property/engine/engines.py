@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """One program on several engines and in the running kernel: everything that can be seen of a run, to be compared.
 
-`python -m tests.property.engine.engines COUNT [FIRST]` compares COUNT programs of each kind (the nightly target).
+`make fuzz-engines` (tests/fuzz/engines) compares as many programs as one likes.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+from unittest.mock import patch
 
 from bpfvm.engine.fast import FastEngine
 from bpfvm.engine.image import Image, callback_handle
 from bpfvm.engine.interp import MAX_DEPTH, Interpreter
 from bpfvm.engine.jit import JitEngine, available
+from bpfvm.engine.jit import effort as care
+from bpfvm.engine.jit.effort import Effort, Tier
 from bpfvm.engine.services import CallFrame
 from bpfvm.errors import BpfvmError
 from bpfvm.isa.insn import encode
@@ -28,6 +32,36 @@ ENGINES: tuple[Engine, ...] = (Interpreter, FastEngine, *[JitEngine] * available
 MEMORY = 1 << 18
 FUEL = 400
 KINDS: dict[str, Callable[[int], Sample]] = {"verifiable": sample, "wild": wild}
+EFFORTS: tuple[Effort, ...] = (*["least"] * 13, "fair", "good", "best")  # type: ignore[assignment]
+"""How much care the compiler takes, by number: it is mostly the time of LLVM that a comparison takes."""
+
+
+class Case(NamedTuple):
+    """A program, and how it is to be run. fuel: None for no limit."""
+
+    kind: str
+    seed: int
+    made: Sample
+    checker: str
+    fuel: int | None
+    effort: Effort
+
+    @property
+    def verified(self) -> bool:
+        """May engines take it that a verifier accepted the program?"""
+        return self.kind == "verifiable"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.seed} ({self.checker}, fuel {self.fuel}, {self.effort})"
+
+
+def cases(kind: str, seeds: Iterable[int]) -> Iterator[Case]:
+    """The programs of these numbers; wild programs always have a limit."""
+    for seed in seeds:
+        checker = "kasan" if seed % 3 == 0 else "off"
+        fuel = FUEL - seed % 97 if kind == "wild" or seed % 2 else None
+        effort = EFFORTS[(seed >> 1) % len(EFFORTS)]
+        yield Case(kind, seed, KINDS[kind](seed), checker, fuel, effort)
 
 
 @dataclass
@@ -59,9 +93,11 @@ class Kernel:
         return self.helper(btf_id, args, frame)
 
 
-def make(engine: Engine, memory: Memory, kernel: Kernel, images: tuple[Image, Image]) -> Interpreter | JitEngine:
+def make(
+    engine: Engine, memory: Memory, kernel: Kernel, images: tuple[Image, Image], tier: Tier = "quick"
+) -> Interpreter | JitEngine:
     """An engine whose packets are made up and whose program arrays hold `images`."""
-    options = {"cache_dir": "", "tier": "quick"} if engine is JitEngine else {}
+    options = {"cache_dir": "", "tier": tier} if engine is JitEngine else {}
     return engine(
         memory,
         kernel,
@@ -71,49 +107,59 @@ def make(engine: Engine, memory: Memory, kernel: Kernel, images: tuple[Image, Im
     )
 
 
+@contextmanager
+def _effort(wanted: Effort) -> Iterator[None]:
+    """Programs of any size are compiled with this much care."""
+    good, fair = {"least": (-1, -1), "fair": (-1, 1 << 30)}.get(wanted, (1 << 30, 1 << 30))
+    with patch.multiple(care, GOOD=good, FAIR=fair):
+        yield
+
+
 @dataclass(frozen=True)
 class Seen:
     """What was seen of some runs. stack, heap: the bytes there at the end."""
 
     results: list[object]
     calls: list[tuple[object, ...]]
-    stack: bytes
-    heap: bytes
+    stack: bytes | None
+    heap: bytes | None
 
 
-def observe(engine: Engine, made: Sample, checker: str, fuel: int | None, runs: int = 2) -> Seen:
+def observe(engine: Engine, case: Case, runs: int = 2) -> Seen:
     """`runs` runs after each other."""
-    memory = Memory(MEMORY, checker=checker)
+    insns, data = case.made.insns, case.made.context
+    memory = Memory(MEMORY, checker=case.checker)
     kernel = Kernel()
-    loads = frozenset(slot for slot, insn in enumerate(made.insns) if insn.code & 7 == 1 and slot & 1)
     arena = (memory.alloc(4096, what="arena"), 0x7F00_0000_0000)
-    image = replace(Image.of_insns(made.insns, "made"), probe_mem=loads, arena=arena)
-    other = Image.of_insns(made.insns[len(made.insns) >> 1 :], "other")
-    machine = make(engine, memory, kernel, (image, other))
+    loads = frozenset(slot for slot, insn in enumerate(insns) if insn.code & 7 == 1 and slot & 1)
+    image = Image.of_insns(insns, "made")
+    image = replace(image, verified=True) if case.verified else replace(image, probe_mem=loads, arena=arena)
+    other = Image.of_insns(insns[len(insns) >> 1 :], "other")
+    machine = make(engine, memory, kernel, (image, other), "best" if case.effort == "best" else "quick")
     machine.may_goto_budget = 9
     kernel.machine = machine
     freed = memory.alloc(64, what="freed")
-    context = memory.alloc(len(made.context), what="context")
-    memory.write(context, made.context)
+    context = memory.alloc(len(data), what="context")
+    memory.write(context, data)
     memory.free(freed)
     results: list[object] = []
-    for _ in range(runs):
-        try:
-            results.append(machine.run(image, context, fuel=fuel))
-        except BpfvmError as why:
-            results.append((type(why).__name__, str(why)))
-        results.append((machine._depth, machine._fuel))
+    with _effort(case.effort):
+        for _ in range(runs):
+            try:
+                results.append(machine.run(image, context, fuel=case.fuel))
+            except BpfvmError as why:
+                results.append((type(why).__name__, str(why)))
+            results.append((machine._depth, machine._fuel))
     stack_end = machine._stack + MAX_DEPTH * MAX_BPF_STACK
     stack = memory.read_nofault(machine._stack, MAX_DEPTH * MAX_BPF_STACK)
     return Seen(results, kernel.seen, stack, memory.read_nofault(stack_end, memory.end - stack_end))
 
 
-def difference(made: Sample, checker: str, fuel: int | None, engines: tuple[Engine, ...] = ENGINES[1:]) -> str:
-    """What engines see otherwise than the interpreter, or "". Compiled code that isn't counted uses less stack."""
-    reference = observe(Interpreter, made, checker, fuel)
+def difference(case: Case, engines: tuple[Engine, ...] = ENGINES[1:]) -> str:
+    """What engines see otherwise than the interpreter, or ""."""
+    reference = observe(Interpreter, case)
     for engine in engines:
-        other = observe(engine, made, checker, fuel)
-        found = replace(other, stack=reference.stack) if engine is JitEngine and fuel is None else other
+        found = observe(engine, case)
         for name, ours in vars(reference).items():
             theirs = vars(found)[name]
             if ours != theirs:
@@ -132,33 +178,3 @@ def kernel_difference(made: Sample) -> str:
     r0 = Interpreter(memory, Kernel()).run(Image.of_insns(made.insns), context)
     ours, theirs = (r0 & 0xFFFFFFFF, memory.read(context, len(made.context))), (run.retval & 0xFFFFFFFF, run.ctx_out)
     return "" if ours == theirs else f"kernel: {theirs}\nreference: {ours}"
-
-
-def cases(kind: str, seeds: Iterable[int]) -> Iterable[tuple[int, Sample, str, int | None]]:
-    """Programs with a checker level and a limit each; wild programs always have a limit."""
-    for seed in seeds:
-        checker = "kasan" if seed % 3 == 0 else "off"
-        fuel = FUEL - seed % 97 if kind == "wild" or seed % 2 else None
-        yield seed, KINDS[kind](seed), checker, fuel
-
-
-def main(arguments: list[str]) -> int:
-    """Compare; prints the seeds that differ."""
-    count, first = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 0
-    failed, in_kernel = 0, ko.available()
-    for kind in KINDS:
-        for seed, made, checker, fuel in cases(kind, range(first, first + count)):
-            found = difference(made, checker, fuel)
-            if kind == "verifiable" and in_kernel:
-                found = found or kernel_difference(made)
-            if found:
-                failed += 1
-                print(f"{kind} {seed} ({checker}, fuel {fuel}): {found}")
-    names = ", ".join(engine.__name__ for engine in ENGINES)
-    kernel = "and, the verifiable ones, in the running kernel" if in_kernel else "(bpf(2) is not usable here)"
-    print(f"{count * len(KINDS)} programs on {names} {kernel}: {failed} differ")
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -26,8 +26,8 @@ PER_KIND = 500
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("first", range(0, PER_KIND, CHUNK))
 def test_same_on_both_engines(kind: str, first: int) -> None:
-    for seed, made, checker, fuel in cases(kind, range(first, first + CHUNK)):
-        assert difference(made, checker, fuel, (FastEngine,)) == "", f"{kind} {seed} {checker} {fuel}"
+    for case in cases(kind, range(first, first + CHUNK)):
+        assert difference(case, (FastEngine,)) == "", case
 
 
 def visits(made: Sample, name: str) -> int:
@@ -59,4 +59,4 @@ def visits(made: Sample, name: str) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_registers_stay_in_their_ranges(kind: str) -> None:
-    assert sum(visits(made, f"{kind} {seed}") for seed, made, _, _ in cases(kind, range(2000, 2100))) > 500
+    assert sum(visits(case.made, str(case)) for case in cases(kind, range(2000, 2100))) > 500

@@ -27,6 +27,8 @@ def wild(seed: int) -> Sample:
     length = rng.choice((6, 12, 25, 60))
     while len(insns) < length:
         insns += _piece(rng, len(insns), length)
+    if seed % 8 == 0:
+        insns = [_on_frame_pointer(rng, insn) for insn in insns]
     insns += asm("exit")
     return Sample(tuple(insns), bytes(rng.getrandbits(8) for _ in range(CONTEXT)))
 
@@ -59,6 +61,11 @@ def _piece(rng: random.Random, at: int, length: int) -> list[Insn]:
 
 def _alu(rng: random.Random) -> Insn:
     return _insn(rng.choice(_ALU), rng)
+
+
+def _on_frame_pointer(rng: random.Random, insn: Insn) -> Insn:
+    """Some instructions work on r10 instead."""
+    return insn._replace(dst=10) if insn.code & 7 in (0, 1, 4, 7) and rng.random() < 0.1 else insn
 
 
 def _jump(rng: random.Random, at: int, length: int) -> Insn:

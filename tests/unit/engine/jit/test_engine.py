@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from bpfvm.engine.image import Image, callback_handle
-from bpfvm.engine.interp import MAX_DEPTH, Interpreter
+from bpfvm.engine.interp import MAX_DEPTH
 from bpfvm.engine.jit import JitEngine, available
 from bpfvm.engine.services import CallFrame
 from bpfvm.engine.trap import SOUNDNESS
@@ -328,11 +328,6 @@ def test_watched_runs_step_by_step() -> None:
     assert vm.run(image("r0 = 5\nexit"), 0) == 5
     assert vm.call_func(image("r0 = 6\nexit"), callback_handle(0), ()) == 6
     assert seen == [("test", 0, 0), ("test", 1, 5), ("test", 0, 0), ("test", 1, 6)]
-
-
-def test_stack_addresses_are_the_interpreters() -> None:
-    program = image("r0 = r10\nexit")
-    assert machine().run(program, 0) == Interpreter(Memory(1 << 20), Kernel()).run(program, 0)
 
 
 def test_unknown_tier() -> None:
