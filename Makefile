@@ -21,11 +21,13 @@ $(BIN)/python:
 $(VENV)/.run: pyproject.toml | $(BIN)/python
 	@echo "installing bpfvm into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scenario]'
+	@$(BIN)/python -m compileall -q bpfvm verifier thpmm
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "installing bpfvm and what its tests need into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m compileall -q bpfvm verifier thpmm
 	@touch $@ $(VENV)/.run
 
 run: $(VENV)/.run ## the main job: attach a policy and follow it through fork, exec, update and detach

@@ -37,6 +37,8 @@ def _costs(found: dict[str, Any]) -> list[str]:
     for engine, each in found.get("callback", {}).items():
         batched = f", {each['batched_ns']} ns in a batch" if "batched_ns" in each else ""
         lines.append(f"a callback on {engine}: {each['one_by_one_us']} µs from Python{batched}")
+    for command, each in found["start"].items():
+        lines.append(f"a start of {command}: {each['ms']} ms, {each['cpu_ms']} ms of processor time")
     return lines
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.build import NAMES, compile_bpf, compile_native, program
 from bench.runners import Compiling, OnEngine, Repeat, engines, instructions, kernel, native
+from bench.start import measure_start
 from bpfvm.obj.model import ObjectSpec, Program
 
 OURS = ("interp", "fast", "jit")
@@ -31,8 +32,8 @@ def measure(rounds: int, say: Log, names: Sequence[str] = NAMES) -> dict[str, An
 
     Per program and engine: the median seconds of a run, the median of its ratios to native and to the kernel (each of
     one round), millions of BPF instructions a second; the geometric means of those over the programs. Per program: how
-    many ms until compiled code can be called, by tier and from disk. For the callback: ns in a batch, µs one by one.
-    Raises AssertionError when engines disagree about a result."""
+    many ms until compiled code can be called, by tier and from disk. For the callback: ns in a batch, µs one by one. To
+    start the conformance plug-in and a Python that does nothing: ms. Raises AssertionError when engines disagree."""
     spec, machine_code = compile_bpf(), compile_native()
     programs = {name: _program(spec, name, machine_code, rounds, say) for name in names}
     found = {
@@ -42,6 +43,7 @@ def measure(rounds: int, say: Log, names: Sequence[str] = NAMES) -> dict[str, An
         "programs": programs,
         "geometric_mean": _means(programs),
     }
+    found["start"] = measure_start(rounds)
     if CALLBACK in names:
         found["callback"] = _callback(program(spec, CALLBACK), rounds)
     return found

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from time import thread_time
 
 from bench.build import place
-from bpfvm.engine.choose import Engine, engine_class
+from bpfvm.engine.choose import engine_class
 from bpfvm.engine.image import Image
 from bpfvm.engine.interp import Interpreter
 from bpfvm.engine.jit import JitEngine, available
 from bpfvm.engine.jit.effort import Tier
+from bpfvm.engine.services import Engine
 from bpfvm.errors import UsageError
 from bpfvm.isa.insn import encode
 from bpfvm.memory import Memory

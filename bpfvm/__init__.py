@@ -10,8 +10,6 @@ with bpfvm.Session(thp="v11") as session:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from bpfvm.errors import (
     BadInput,
     BpfvmError,
@@ -24,6 +22,7 @@ from bpfvm.errors import (
     Trap,
     UsageError,
 )
+from bpfvm.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bpfvm.obj.model import ObjectSpec

@@ -14,9 +14,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn
 
 from bpfvm.errors import BadInput, BpfvmError, UsageError
+from bpfvm.typed import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from bpfvm.engine.services import CallFrame

@@ -4,35 +4,13 @@
 from __future__ import annotations
 
 import importlib
-from array import array
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable
 
 from bpfvm.errors import UsageError
+from bpfvm.typed import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from bpfvm.engine.image import Image
-    from bpfvm.engine.interp import OnInsn
-    from bpfvm.engine.services import CallFrame, EngineMemory, Packet, Services, TailCalls
-
-
-class Engine(Protocol):
-    """What all engines have in common; `bpfvm.engine.interp.Interpreter` says what it means."""
-
-    services: Services
-    packet: Packet | None
-    tail_calls: TailCalls | None
-    on_insn: OnInsn | None
-    may_goto_budget: int
-
-    @property
-    def frame(self) -> CallFrame: ...
-
-    def run(self, image: Image, ctx: int, *, fuel: int | None = None) -> int: ...
-
-    def batch(self, image: Image, contexts: Sequence[int]) -> array[int]: ...
-
-    def call_func(self, image: Image, handle: int, args: Sequence[int]) -> int: ...
+    from bpfvm.engine.services import Engine, EngineMemory, Packet, Services, TailCalls
 
 
 _CLASSES: Final = {

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
 
 from bpfvm.errors import UsageError
 from bpfvm.isa.insn import Insn
@@ -20,6 +18,7 @@ from bpfvm.isa.opcodes import (
     LD_IMM64,
 )
 from bpfvm.isa.word import s32, u64
+from bpfvm.typed import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from bpfvm.obj.model import LineInfo, Program, VerifiedProgram
@@ -28,9 +27,8 @@ CALLBACK_BASE: Final = 0xFFFF_FFFF_C000_0000
 """Handles of callbacks count from here, 8 per slot: they look like code addresses and no data is there."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Image:
-    """A program ready to run.
+    """A program ready to run; nobody changes it.
 
     insns: slots with all ld_imm64 resolved (src 0). source: the same slots as the verifier saw them, for messages.
     verified: False for raw instructions, whose faults are their own. probe_mem: slots of loads that read 0 at a bad
@@ -39,20 +37,49 @@ class Image:
     program: what was verified, if anything.
     """
 
-    name: str
-    insns: tuple[Insn, ...]
-    source: tuple[Insn, ...]
-    verified: bool = True
-    probe_mem: frozenset[int] = frozenset()
-    line_info: tuple[LineInfo, ...] = ()
-    arena: tuple[int, int] | None = None
-    exception_cb: int = 0
-    longest_run: int = 0
-    program: Program | None = None
-    _line_starts: tuple[int, ...] = field(init=False, repr=False)
+    __slots__ = (
+        "__weakref__",
+        "_line_starts",
+        "arena",
+        "exception_cb",
+        "insns",
+        "line_info",
+        "longest_run",
+        "name",
+        "probe_mem",
+        "program",
+        "source",
+        "verified",
+    )
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_line_starts", tuple(line.insn for line in self.line_info))
+    def __init__(
+        self,
+        name: str,
+        insns: tuple[Insn, ...],
+        source: tuple[Insn, ...],
+        *,
+        verified: bool = True,
+        probe_mem: frozenset[int] = frozenset(),
+        line_info: tuple[LineInfo, ...] = (),
+        arena: tuple[int, int] | None = None,
+        exception_cb: int = 0,
+        longest_run: int = 0,
+        program: Program | None = None,
+    ) -> None:
+        self.name = name
+        self.insns = insns
+        self.source = source
+        self.verified = verified
+        self.probe_mem = probe_mem
+        self.line_info = line_info
+        self.arena = arena
+        self.exception_cb = exception_cb
+        self.longest_run = longest_run
+        self.program = program
+        self._line_starts = tuple(line.insn for line in line_info)
+
+    def __repr__(self) -> str:
+        return f"<Image {self.name}: {len(self.insns)} slots>"
 
     def ends_within(self, fuel: int) -> bool:
         """Is it known that a run takes at most `fuel` instructions?"""
@@ -67,10 +94,11 @@ class Image:
         return f"{line.text.strip()} @ {line.file}:{line.line}"
 
     @classmethod
-    def of_insns(cls, insns: Sequence[Insn], name: str = "raw") -> Image:
-        """An unverified image of plain instructions; ld_imm64 references of functions are resolved, others are not."""
+    def of_insns(cls, insns: Sequence[Insn], name: str = "raw", **more: Any) -> Image:
+        """An image of plain instructions, unverified unless `more` says so; references of functions by ld_imm64 are
+        resolved, others are not. more: as for the class."""
         slots = tuple(insns)
-        return cls(name, _resolved(slots, (), (), _no_ksym), slots, verified=False)
+        return cls(name, _resolved(slots, (), (), _no_ksym), slots, **{"verified": False, **more})
 
 
 def callback_handle(slot: int) -> int:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
 from weakref import WeakKeyDictionary
 
 from bpfvm.engine import alu, calls, jump, mem
 from bpfvm.engine.image import Image, callback_slot
-from bpfvm.engine.services import EngineMemory, Packet, Services, TailCalls
 from bpfvm.engine.step import BUDGET, REGISTERS, TAIL, Place, Regs, Step
 from bpfvm.engine.throw import Thrown
 from bpfvm.engine.trap import Fault, Unsupported, trap_at
@@ -24,6 +22,10 @@ from bpfvm.isa.opcodes import MAX_BPF_REG, MAX_BPF_STACK
 from bpfvm.isa.table import op_of
 from bpfvm.isa.word import U64_MAX
 from bpfvm.memory.fault import MemoryFault
+from bpfvm.typed import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from bpfvm.engine.services import EngineMemory, Packet, Services, TailCalls
 
 BPF_MAX_LOOPS: Final = 8 * 1024 * 1024
 """may_goto steps of a frame (include/linux/bpf.h)."""

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""What an engine needs from the kernel around it: memory, helpers and kfuncs, and what those get to see."""
+"""What an engine needs from the kernel around it: memory, helpers and kfuncs, and what those get to see. And what all
+engines have in common. For annotations only: nothing here is needed to run anything.
+"""
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from typing import Protocol
 
 from bpfvm.engine.image import Image
+from bpfvm.engine.interp import OnInsn
 
 
 class EngineMemory(Protocol):
@@ -52,3 +57,22 @@ class TailCalls(Protocol):
 
     def __call__(self, prog_array: int, index: int) -> Image | None:
         """The program at `index` (u32) of the map at address `prog_array`, or None if there is none."""
+
+
+class Engine(Protocol):
+    """What all engines have in common; `bpfvm.engine.interp.Interpreter` says what it means."""
+
+    services: Services
+    packet: Packet | None
+    tail_calls: TailCalls | None
+    on_insn: OnInsn | None
+    may_goto_budget: int
+
+    @property
+    def frame(self) -> CallFrame: ...
+
+    def run(self, image: Image, ctx: int, *, fuel: int | None = None) -> int: ...
+
+    def batch(self, image: Image, contexts: Sequence[int]) -> array[int]: ...
+
+    def call_func(self, image: Image, handle: int, args: Sequence[int]) -> int: ...

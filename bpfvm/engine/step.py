@@ -8,13 +8,12 @@ can name. A step returns the slot to go on with, or `EXIT` or `TAIL`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.trap import Fault
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import Op
 from bpfvm.isa.word import U32_MAX, U64_MAX
+from bpfvm.typed import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from bpfvm.engine.image import Image
@@ -32,8 +31,7 @@ BUDGET: Final = 11
 REGISTERS: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One instruction of an image, seen from the interpreter that will run it."""
 
     machine: Interpreter

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from bpfvm.errors import BpfvmError, Trap
+from bpfvm.typed import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from bpfvm.engine.image import Image

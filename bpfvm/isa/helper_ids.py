@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from bpfvm.typed import Final
 
 _NAMES: Final = """
     map_lookup_elem map_update_elem map_delete_elem probe_read ktime_get_ns trace_printk get_prandom_u32

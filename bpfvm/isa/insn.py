@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from bpfvm.errors import BadInput
+from bpfvm.typed import NamedTuple
 
 _LITTLE = struct.Struct("<BBhi")
 _BIG = struct.Struct(">BBhi")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from bpfvm.typed import Final
 
 # classes: low three bits of the opcode
 BPF_LD: Final = 0x00

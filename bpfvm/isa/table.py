@@ -11,12 +11,10 @@ and `kernel/bpf/verifier.c` (`may_goto` and `addr_space_cast` since 6.9, `load_a
 
 from __future__ import annotations
 
-import string
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Final
 
 from bpfvm.isa.insn import Insn
+from bpfvm.typed import Final, NamedTuple
 
 LD, LDX, ST, STX, ALU, JMP, JMP32, ALU64 = range(8)
 CLASS_NAMES: Final = ("ld", "ldx", "st", "stx", "alu", "jmp", "jmp32", "alu64")
@@ -27,8 +25,7 @@ FIELDS: Final = {"dst": 1, "src": 2, "off": 3, "imm": 4}
 """Operand fields of an instruction and their index in `Insn`."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Op:
+class Op(NamedTuple):
     """One encoding of one operation.
 
     code: opcode byte.
@@ -46,7 +43,9 @@ class Op:
     group: RFC 9669 conformance group, or "" beyond it.
     match: `(field, value)` that tells this row from others with the same code.
     refused: known, but neither verifier nor engines accept it.
+    ignored: operand fields that mean nothing, but may be other than zero.
     fields: operand fields that may be other than zero.
+    reserved: the other ones, as indices in `Insn`.
     """
 
     code: int
@@ -64,14 +63,15 @@ class Op:
     match: tuple[str, int] | None = None
     refused: bool = False
     ignored: tuple[str, ...] = ()
-    fields: frozenset[str] = field(init=False)
-    _reserved: tuple[int, ...] = field(init=False, repr=False)
+    fields: frozenset[str] = frozenset()
+    reserved: tuple[int, ...] = ()
 
-    def __post_init__(self) -> None:
-        used = {name for _, name, _, _ in string.Formatter().parse(self.text) if name}
-        used |= {self.match[0]} if self.match else set()
-        object.__setattr__(self, "fields", frozenset(used | set(self.ignored)))
-        object.__setattr__(self, "_reserved", tuple(i for name, i in FIELDS.items() if name not in self.fields))
+
+def _completed(row: Op) -> Op:
+    used = {operand.partition("}")[0].partition(":")[0] for operand in row.text.split("{")[1:]}
+    used |= {row.match[0]} if row.match else set()
+    fields = frozenset(used.union(row.ignored))
+    return row._replace(fields=fields, reserved=tuple(at for name, at in FIELDS.items() if name not in fields))
 
 
 _ALU_OPS: Final = (
@@ -229,7 +229,8 @@ def _atomic_rows() -> Iterator[Op]:
                  "memory at dst + off = src if it is r0; r0 = what was there", "5.3", group, ("imm", 0xF1))  # fmt: skip
 
 
-OPS: Final = (*_alu_rows(), *_byte_swap_rows(), *_jump_rows(), *_FLOW_ROWS, *_memory_rows(), *_atomic_rows())
+_ROWS: Final = (*_alu_rows(), *_byte_swap_rows(), *_jump_rows(), *_FLOW_ROWS, *_memory_rows(), *_atomic_rows())
+OPS: Final = tuple(map(_completed, _ROWS))
 """All rows."""
 
 NAMES: Final = frozenset(op.name for op in OPS)
@@ -244,7 +245,7 @@ def _by_code() -> list[Op | tuple[int, dict[int, Op]] | None]:
             continue
         where, value = FIELDS[op.match[0]], op.match[1]
         slot = table[op.code]
-        if not isinstance(slot, tuple):
+        if slot is None or isinstance(slot, Op):
             table[op.code] = slot = (where, {})
         slot[1][value] = op
     return table
@@ -267,7 +268,7 @@ def reserved_ok(insn: Insn) -> bool:
     What Linux 6.18 doesn't check counts as usable: `off` of `exit`. The second slot of ld_imm64 is not looked at.
     """
     op = op_of(insn)
-    return op is not None and not any(insn[i] for i in op._reserved)
+    return op is not None and not any(insn[i] for i in op.reserved)
 
 
 def is_wide(insn: Insn) -> bool:

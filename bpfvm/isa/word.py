@@ -10,7 +10,7 @@ themselves. Operations that may meet an undefined case follow RFC 9669 section 4
 
 from __future__ import annotations
 
-from typing import Final
+from bpfvm.typed import Final
 
 U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
 U32_MAX: Final = 0xFFFF_FFFF

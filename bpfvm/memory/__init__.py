@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from bpfvm.memory.fault import MemoryFault
 from bpfvm.memory.memory import CHECKER_LEVELS, Memory
+from bpfvm.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bpfvm.memory.layouts import layout, offset_of, sizeof

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass, field
 
 from bpfvm.errors import UsageError
 
@@ -25,23 +24,29 @@ QUARANTINE_BYTES = 1 << 20
 """freed bytes held back before the oldest freed object may be handed out again"""
 
 
-@dataclass(slots=True)
 class Block:
     """One object: ``size`` bytes were asked for, ``room`` bytes are set aside from ``start`` (an offset)."""
 
-    start: int
-    size: int
-    room: int
-    what: str
-    live: bool = True
+    __slots__ = ("live", "room", "size", "start", "what")
+
+    def __init__(self, start: int, size: int, room: int, what: str) -> None:
+        self.start = start
+        self.size = size
+        self.room = room
+        self.what = what
+        self.live = True
 
 
-@dataclass(slots=True)
 class _Class:
-    room: int
-    free: list[int] = field(default_factory=list)
-    next: int = 0
-    end: int = 0
+    """Objects of ``room`` bytes: freed ones, and the rest of a slab."""
+
+    __slots__ = ("end", "free", "next", "room")
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.free: list[int] = []
+        self.next = 0
+        self.end = 0
 
 
 class Allocator:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpfvm.errors import KernelReport
 from bpfvm.memory.allocator import Block
 from bpfvm.memory.shadow import SLAB_FREE
+from bpfvm.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bpfvm.memory.memory import Memory

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from mmap import mmap
 from struct import Struct
-from typing import ClassVar, Final, Literal, NoReturn
 
 from bpfvm.errors import KernelReport, SyscallError, UsageError
 from bpfvm.memory.allocator import PAGE, Allocator, Block
@@ -17,9 +16,9 @@ from bpfvm.memory.fault import MemoryFault
 from bpfvm.memory.kasan import access_report, free_report
 from bpfvm.memory.mapping import host_address, reserve, zero
 from bpfvm.memory.shadow import SLAB_FREE, SLAB_REDZONE, Shadow
+from bpfvm.typed import ClassVar, Final, NoReturn
 
-CheckerLevel = Literal["off", "list", "kasan"]
-CHECKER_LEVELS: tuple[CheckerLevel, ...] = ("off", "list", "kasan")
+CHECKER_LEVELS: Final = ("off", "list", "kasan")
 ENOMEM = 12
 _BASE: Final = 0xFFFF_8880_0000_0000
 """page_offset_base of x86-64 without KASLR; a module constant because every access subtracts it"""

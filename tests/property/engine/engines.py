@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -132,8 +132,8 @@ def observe(engine: Engine, case: Case, runs: int = 2) -> Seen:
     kernel = Kernel()
     arena = (memory.alloc(4096, what="arena"), 0x7F00_0000_0000)
     loads = frozenset(slot for slot, insn in enumerate(insns) if insn.code & 7 == 1 and slot & 1)
-    image = Image.of_insns(insns, "made")
-    image = replace(image, verified=True) if case.verified else replace(image, probe_mem=loads, arena=arena)
+    how = {"verified": True} if case.verified else {"probe_mem": loads, "arena": arena}
+    image = Image.of_insns(insns, "made", **how)
     other = Image.of_insns(insns[len(insns) >> 1 :], "other")
     machine = make(engine, memory, kernel, (image, other), "best" if case.effort == "best" else "quick")
     machine.may_goto_budget = 9

@@ -8,9 +8,10 @@ from functools import cache
 
 import pytest
 
-from bpfvm.engine.choose import Engine, engine_class
+from bpfvm.engine.choose import engine_class
 from bpfvm.engine.image import Image
 from bpfvm.engine.jit import available
+from bpfvm.engine.services import Engine
 from bpfvm.isa.asm import asm
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.table import OPS, Op

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from bpfvm.engine.choose import Engine, engine_class
+from bpfvm.engine.choose import engine_class
 from bpfvm.engine.image import Image
 from bpfvm.engine.jit import available
-from bpfvm.engine.services import CallFrame
+from bpfvm.engine.services import CallFrame, Engine
 from bpfvm.errors import Trap
 from bpfvm.isa.asm import asm
 from bpfvm.memory import Memory
@@ -42,4 +40,4 @@ def test_raw_program(machine: Engine, fuel: int | None) -> None:
 
 def test_verified_program(machine: Engine) -> None:
     with pytest.raises(Trap, match=r"callx \(call of an address in a register\) is not supported"):
-        machine.run(replace(Image.of_insns(PROGRAM), verified=True), 0)
+        machine.run(Image.of_insns(PROGRAM, verified=True), 0)

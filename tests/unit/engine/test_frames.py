@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
-from bpfvm.engine.choose import Engine, engine_class
+from bpfvm.engine.choose import engine_class
 from bpfvm.engine.image import Image
 from bpfvm.engine.jit import available
-from bpfvm.engine.services import CallFrame
+from bpfvm.engine.services import CallFrame, Engine
 from bpfvm.isa.asm import asm
 from bpfvm.isa.opcodes import MAX_BPF_STACK
 from bpfvm.memory import Memory
@@ -46,7 +45,7 @@ def raw(text: str) -> Image:
 
 
 def verified(text: str) -> Image:
-    return replace(raw(text), verified=True)
+    return Image.of_insns(asm(text), verified=True)
 
 
 @pytest.mark.parametrize("fuel", [None, 100])
@@ -115,7 +114,8 @@ def test_a_raw_program_reaches_its_frame_by_any_address(make: Callable[..., Engi
 @pytest.mark.parametrize("checker", ["off", "kasan"])
 def test_a_marked_load_where_r10_was_moved(make: Callable[..., Engine], checker: str, fuel: int | None) -> None:
     """It reads 0 there, as at any other bad address."""
-    program = replace(raw("w10 -= -4\nr0 = 7\nr0 = *(s8 *)(r10 -12)\nexit"), probe_mem=frozenset({2}))
+    text = "w10 -= -4\nr0 = 7\nr0 = *(s8 *)(r10 -12)\nexit"
+    program = Image.of_insns(asm(text), probe_mem=frozenset({2}))
     assert make(checker).run(program, 0, fuel=fuel) == 0
 
 

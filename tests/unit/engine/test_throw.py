@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from bpfvm.engine.choose import Engine, engine_class
+from bpfvm.engine.choose import engine_class
 from bpfvm.engine.image import Image, callback_handle
 from bpfvm.engine.jit import available
-from bpfvm.engine.services import CallFrame
+from bpfvm.engine.services import CallFrame, Engine
 from bpfvm.engine.throw import Thrown
 from bpfvm.errors import Trap
 from bpfvm.isa.asm import asm
@@ -50,7 +48,7 @@ def machine(request: pytest.FixtureRequest) -> Engine:
 def image(text: str, handler: str = "") -> Image:
     """A program; `handler` is appended and gets what is thrown."""
     slot = len(asm(text)) if handler else 0
-    return replace(Image.of_insns(asm(f"{text}\n{handler}"), "test"), verified=True, exception_cb=slot)
+    return Image.of_insns(asm(f"{text}\n{handler}"), "test", verified=True, exception_cb=slot)
 
 
 THROW = "r1 = 0x1234\ncall bpf_throw#1\nr0 = 7\nexit"

@@ -6,7 +6,6 @@ from __future__ import annotations
 import gc
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -45,8 +44,7 @@ def machine(**functions: Function) -> JitEngine:
 
 
 def image(text: str, **more: object) -> Image:
-    made = Image.of_insns(asm(text), "test")
-    return replace(made, verified=True, **more)  # type: ignore[arg-type]  # tests name the fields themselves
+    return Image.of_insns(asm(text), "test", verified=True, **more)
 
 
 @pytest.mark.parametrize("first", range(0, len(CASES), 23))
