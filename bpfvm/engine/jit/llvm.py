@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from bpfvm.engine.jit.effort import Effort
 from bpfvm.errors import InternalError, UsageError
@@ -84,8 +84,8 @@ def identity() -> str:
 
 def _parse(text: str) -> Any:
     llvm = _binding()
-    try:
-        module = llvm.parse_assembly(text)
+    try:  # a context of its own, because the global one keeps constants and names of all modules
+        module = llvm.parse_assembly(text, llvm.create_context())
         module.verify()
     except RuntimeError as why:
         raise InternalError(f"LLVM doesn't take our code: {why}") from why
@@ -126,17 +126,20 @@ class Native:
     __slots__ = ("_library", "addresses")
     _jit: Any = None
     _numbers = count()
+    LIBRARIES: ClassVar[int] = 256
+    """How many, a power of 2, one loader of LLVM's loads: it keeps some kilobytes of each, gone ones included."""
 
     def __init__(self, code: bytes, exports: Iterable[str]) -> None:
         llvm = _binding()
-        if Native._jit is None:
+        number = next(Native._numbers)
+        if not number & (Native.LIBRARIES - 1):
             Native._jit = llvm.create_lljit_compiler()
         builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
         names = sorted(exports)
         for name in names:
             builder.export_symbol(name)
         try:
-            self._library = builder.link(Native._jit, f"bpf{next(Native._numbers)}")
+            self._library = builder.link(Native._jit, f"bpf{number}")
             self.addresses = {name: int(self._library[name]) for name in names}
         except RuntimeError as why:
             raise InternalError(f"LLVM can't load its own code: {why}") from why
