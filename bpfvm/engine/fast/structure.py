@@ -8,52 +8,24 @@ that loop `break`. Every other jump leaves its target's number in `b`: text in b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from bpfvm.engine.fast.flow import Flow
 from bpfvm.engine.fast.graph import Graph
 from bpfvm.engine.fast.registers import Line
+from bpfvm.engine.fast.spot import NOWHERE, Scope, Spot, Way, find
 from bpfvm.engine.fast.text import Text
 
-NOWHERE: Final = -1
+MAX_LOOPS: Final = 18
+"""Loops within each other; CPython takes 20 blocks."""
+MAX_INDENT: Final = 80
+"""Levels of indentation; CPython takes 100."""
+MAX_RECURSION: Final = 90
+"""Levels of `Nest._tree`, each of which takes some frames of Python's."""
 
 
 class TooDeep(Exception):
     """More nesting than Python's compiler takes."""
-
-
-MAX_LOOPS: Final = 18
-MAX_INDENT: Final = 80
-MAX_RECURSION: Final = 90
-
-
-@dataclass(slots=True)
-class Scope:
-    """What surrounds a place in the text: blocks still to come at this level, or (header set) a loop, after which
-    comes `after`. exits: blocks that jumps leaving this loop are under way to; left: is there any `break`?"""
-
-    outer: Scope | None
-    labels: tuple[int, ...] = ()
-    header: int = NOWHERE
-    after: int = NOWHERE
-    exits: set[int] = field(default_factory=set)
-    left: bool = False
-
-
-def _find(scope: Scope | None, slot: int) -> tuple[int, Scope | None]:
-    """Loops between a place in `scope` and the block `slot`, and the innermost of them (or the one `slot` heads)."""
-    crossed, innermost = 0, None
-    while scope is not None:
-        if scope.header != NOWHERE:
-            innermost = innermost or scope
-            if slot == scope.header:
-                return crossed, innermost
-            crossed += 1
-        elif slot in scope.labels:
-            return crossed, innermost
-        scope = scope.outer
-    raise AssertionError(f"no place for the block at {slot}")
 
 
 class Nest:
@@ -72,186 +44,165 @@ class Nest:
 
     def write(self) -> list[Line]:
         """The whole function. Raises TooDeep."""
-        self._tree(self._flow.entry, NOWHERE, None, 0, self.lines, 0)
+        self._tree(self._flow.entry, Spot(self.lines))
         return self.lines
 
-    def _tree(
-        self, slot: int, fall: int, scope: Scope | None, depth: int, out: list[Line], loops: int
-    ) -> tuple[set[int], bool]:
-        """The block and all that is placed below it; running on arrives at `fall`.
-
-        Gives the blocks that jumps are under way to afterwards, and whether control never runs on."""
+    def _tree(self, slot: int, spot: Spot) -> Way:
+        """The block and all that is placed below it."""
         self._level += 1
-        if self._level > MAX_RECURSION or depth > MAX_INDENT or loops > MAX_LOOPS:
+        if self._level > MAX_RECURSION or spot.depth > MAX_INDENT or spot.loops > MAX_LOOPS:
             raise TooDeep
         pending: set[int] = set()
         while True:
             labels = tuple(self._graph.placed.get(slot, ()))
-            body = self._graph.loops.get(slot)
-            after = tuple(each for each in labels if body is None or each not in body)
-            first = after[0] if after else fall
-            within = Scope(scope, after) if after else scope
-            ends, onward = False, NOWHERE
-            if body is None:
-                under_way, ends, onward = self._block(slot, first, within, depth, out, loops)
+            body = self._graph.loops.get(slot, set())
+            after = tuple(each for each in labels if each not in body)
+            within, onward = spot.before(after), NOWHERE
+            if body:
+                under_way, ends = self._loop(slot, tuple(each for each in labels if each in body), within)
             else:
-                inside = tuple(each for each in labels if each in body)
-                under_way, ends = self._loop(slot, inside, first, within, depth, out, loops)
+                under_way, ends, onward = self._block(slot, within)
             pending |= under_way
             if onward != NOWHERE:
                 if not after:
                     slot = onward
                     continue
-                more, ends = self._tree(onward, first, within, depth, out, loops)
+                more, ends = self._tree(onward, within)
                 pending |= more
             if not after:
                 break
             for index, label in enumerate(after[:-1]):
-                rest = after[index + 1 :]
-                pending, ends = self._label(label, rest[0], Scope(scope, rest), depth, out, loops, pending)
+                pending, ends = self._label(label, spot.before(after[index + 1 :]), pending)
             last = after[-1]
             if pending - {last}:
-                pending, ends = self._label(last, fall, scope, depth, out, loops, pending)
+                pending, ends = self._label(last, spot, pending)
                 break
             if pending:
-                out.append(Line(depth, "b = 0", -1))
+                spot.put("b = 0")
             pending, slot = set(), last
         self._level -= 1
         return pending, ends
 
-    def _label(
-        self, slot: int, fall: int, scope: Scope | None, depth: int, out: list[Line], loops: int, pending: set[int]
-    ) -> tuple[set[int], bool]:
+    def _label(self, slot: int, spot: Spot, pending: set[int]) -> Way:
         """A block that others before it jump to, or past."""
         others = pending - {slot}
         if not others:
             if pending:
-                out.append(Line(depth, "b = 0", -1))
-            return self._tree(slot, fall, scope, depth, out, loops)
+                spot.put("b = 0")
+            return self._tree(slot, spot)
+        inside = spot.inside()
         if slot in pending:
-            out.append(Line(depth, f"if not b or b == {slot + 1}:", -1))
-            out.append(Line(depth + 1, "b = 0", -1))
+            spot.put(f"if not b or b == {slot + 1}:")
+            inside.put("b = 0")
         else:
-            out.append(Line(depth, "if not b:", -1))
-        mark = len(out)
-        under_way, _ = self._tree(slot, fall, scope, depth + 1, out, loops)
-        if mark == len(out):
-            out.append(Line(depth + 1, "pass", -1))
+            spot.put("if not b:")
+        mark = len(spot.out)
+        under_way, _ = self._tree(slot, inside)
+        if mark == len(spot.out):
+            inside.put("pass")
         return others | under_way, False
 
-    def _loop(
-        self,
-        slot: int,
-        inside: tuple[int, ...],
-        after: int,
-        scope: Scope | None,
-        depth: int,
-        out: list[Line],
-        loops: int,
-    ) -> tuple[set[int], bool]:
-        loop = Scope(scope, header=slot, after=after)
+    def _loop(self, slot: int, labels: tuple[int, ...], spot: Spot) -> Way:
+        """The loop with head `slot`; `labels` are to come behind the head, inside of it."""
+        loop = Scope(spot.scope, header=slot, after=spot.fall)
         self._open.add(slot)
-        out.append(Line(depth, "while True:", -1))
-        head = len(out)
-        within = Scope(loop, inside) if inside else loop
-        first = inside[0] if inside else slot
-        pending, _, onward = self._block(slot, first, within, depth + 1, out, loops + 1)
+        spot.put("while True:")
+        head = len(spot.out)
+        turn = Spot(spot.out, spot.depth + 1, spot.loops + 1, loop, slot)
+        pending, _, onward = self._block(slot, turn.before(labels))
         if onward != NOWHERE:
-            more, _ = self._tree(onward, first, within, depth + 1, out, loops + 1)
+            more, _ = self._tree(onward, turn.before(labels))
             pending |= more
-        for index, label in enumerate(inside):
-            rest = inside[index + 1 :]
-            pending, _ = self._label(
-                label,
-                rest[0] if rest else slot,
-                Scope(loop, rest) if rest else loop,
-                depth + 1,
-                out,
-                loops + 1,
-                pending,
-            )
+        for index, label in enumerate(labels):
+            pending, _ = self._label(label, turn.before(labels[index + 1 :]), pending)
         if slot in pending:
-            out.insert(head, Line(depth + 1, "b = 0", -1))
+            spot.out.insert(head, Line(turn.depth, "b = 0", NOWHERE))
             pending.discard(slot)
         assert not pending
+        self._open.discard(slot)
+        return self._left(loop, spot), not loop.left
+
+    def _left(self, loop: Scope, spot: Spot) -> set[int]:
+        """Behind a loop: jumps that leave further loops go on; where the others are under way to."""
+        pending: set[int] = set()
         for target in sorted(loop.exits):
-            crossed, innermost = _find(scope, target)
+            crossed, innermost = find(spot.scope, target)
             if crossed and innermost is not None:
-                out.append(Line(depth, f"if b == {target + 1}: break", -1))
+                spot.put(f"if b == {target + 1}: break")
                 innermost.exits.add(target)
                 innermost.left = True
             else:
                 pending.add(target)
-        self._open.discard(slot)
-        return pending, not loop.left
+        return pending
 
-    def _block(
-        self, slot: int, fall: int, scope: Scope | None, depth: int, out: list[Line], loops: int
-    ) -> tuple[set[int], bool, int]:
+    def _block(self, slot: int, spot: Spot) -> tuple[set[int], bool, int]:
         """The block's own text and its jumps. The third result is a block whose text is to go on right here."""
         text = self._texts[slot]
-        out += [line._replace(depth=line.depth + depth) for line in text.lines]
-        block = text.block
+        spot.copy(text.lines)
         if text.leave:
             return set(), True, NOWHERE
-        if not text.test:
-            if self._inlined(block.next):
-                return set(), False, block.next
-            return (*self._jump(block.next, fall, scope, depth, out, loops), NOWHERE)
+        if text.test:
+            return self._decision(text, spot)
+        if self._inlined(text.block.next):
+            return set(), False, text.block.next
+        return (*self._jump(text.block.next, spot), NOWHERE)
+
+    def _decision(self, text: Text, spot: Spot) -> tuple[set[int], bool, int]:
+        """The condition at the end of a block, and both ways on; as `_block`."""
+        block = text.block
         yes: list[Line] = []
-        pending, yes_ends = self._jump(block.taken, fall, scope, depth + 1, yes, loops)
+        pending, yes_ends = self._jump(block.taken, spot.inside(yes))
         if yes_ends:
-            out.append(Line(depth, f"if {text.test}:", block.stop))
-            out += yes
+            spot.put(f"if {text.test}:", block.stop)
+            spot.out.extend(yes)
             if text.stay:
-                out.append(Line(depth, text.stay, block.stop))
+                spot.put(text.stay, block.stop)
             if self._inlined(block.next):
                 return pending, False, block.next
-            more, ends = self._jump(block.next, fall, scope, depth, out, loops)
+            more, ends = self._jump(block.next, spot)
             return pending | more, ends, NOWHERE
-        no: list[Line] = [Line(depth + 1, text.stay, block.stop)] if text.stay else []
-        more, no_ends = self._jump(block.next, fall, scope, depth + 1, no, loops)
+        no: list[Line] = []
+        if text.stay:
+            spot.inside(no).put(text.stay, block.stop)
+        more, no_ends = self._jump(block.next, spot.inside(no))
         if no:
-            out.append(Line(depth, f"if {text.opposite}:", block.stop))
-            out += no
+            spot.put(f"if {text.opposite}:", block.stop)
+            spot.out.extend(no)
             if no_ends:
-                out += [line._replace(depth=line.depth - 1) for line in yes]
+                spot.out.extend([line._replace(depth=line.depth - 1) for line in yes])
             elif yes:
-                out.append(Line(depth, "else:", -1))
-                out += yes
+                spot.put("else:")
+                spot.out.extend(yes)
         elif yes:
-            out.append(Line(depth, f"if {text.test}:", block.stop))
-            out += yes
+            spot.put(f"if {text.test}:", block.stop)
+            spot.out.extend(yes)
         return pending | more, False, NOWHERE
 
     def _inlined(self, slot: int) -> bool:
         """Does only one jump lead to this block, so that its text goes there?"""
         return slot not in self._home and slot not in self._copied and slot not in self._open
 
-    def _jump(
-        self, slot: int, fall: int, scope: Scope | None, depth: int, out: list[Line], loops: int
-    ) -> tuple[set[int], bool]:
+    def _jump(self, slot: int, spot: Spot) -> Way:
+        """Go to a block."""
         if slot in self._copied:
-            out += [line._replace(depth=line.depth + depth) for line in self._texts[slot].lines]
+            spot.copy(self._texts[slot].lines)
             return set(), True
-        if slot == fall:
+        if slot == spot.fall:
             return set(), False
         if self._inlined(slot):
-            return self._tree(slot, fall, scope, depth, out, loops)
-        crossed, innermost = _find(scope, slot)
+            return self._tree(slot, spot)
+        crossed, innermost = find(spot.scope, slot)
         if innermost is not None and slot == innermost.header:
-            out.append(Line(depth, "continue", -1))
+            spot.put("continue")
             return set(), True
         if crossed and innermost is not None:
             innermost.left = True
-            if crossed == 1 and slot == innermost.after:
-                out.append(Line(depth, "break", -1))
-                return set(), True
-            self.flagged = True
-            innermost.exits.add(slot)
-            out.append(Line(depth, f"b = {slot + 1}", -1))
-            out.append(Line(depth, "break", -1))
+            if crossed > 1 or slot != innermost.after:
+                self.flagged = True
+                innermost.exits.add(slot)
+                spot.put(f"b = {slot + 1}")
+            spot.put("break")
             return set(), True
         self.flagged = True
-        out.append(Line(depth, f"b = {slot + 1}", -1))
+        spot.put(f"b = {slot + 1}")
         return {slot}, False

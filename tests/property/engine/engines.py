@@ -126,7 +126,7 @@ class Seen:
 
 
 def observe(engine: Engine, case: Case, runs: int = 2) -> Seen:
-    """`runs` runs after each other."""
+    """`runs` runs after each other, then a batch where there is no limit to keep."""
     insns, data = case.made.insns, case.made.context
     memory = Memory(MEMORY, checker=case.checker)
     kernel = Kernel()
@@ -150,6 +150,8 @@ def observe(engine: Engine, case: Case, runs: int = 2) -> Seen:
             except BpfvmError as why:
                 results.append((type(why).__name__, str(why)))
             results.append((machine._depth, machine._fuel))
+        if case.fuel is None:
+            results.append(list(machine.batch(image, [context] * 3)))
     stack_end = machine._stack + MAX_DEPTH * MAX_BPF_STACK
     stack = memory.read_nofault(machine._stack, MAX_DEPTH * MAX_BPF_STACK)
     return Seen(results, kernel.seen, stack, memory.read_nofault(stack_end, memory.end - stack_end))
