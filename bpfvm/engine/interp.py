@@ -17,8 +17,7 @@ from bpfvm.engine.step import BUDGET, REGISTERS, TAIL, Place, Regs, Step
 from bpfvm.engine.throw import Thrown
 from bpfvm.engine.trap import Fault, Unsupported, trap_at
 from bpfvm.errors import UsageError
-from bpfvm.isa.insn import Insn
-from bpfvm.isa.opcodes import MAX_BPF_REG, MAX_BPF_STACK
+from bpfvm.isa.opcodes import LD_IMM64, MAX_BPF_REG, MAX_BPF_STACK
 from bpfvm.isa.table import op_of
 from bpfvm.isa.word import U64_MAX
 from bpfvm.memory.fault import MemoryFault
@@ -236,24 +235,30 @@ class Interpreter:
         return image
 
     def _bind(self, image: Image) -> list[Step]:
-        steps = [self._step(image, slot, insn) for slot, insn in enumerate(image.insns)]
-        steps.append(partial(_raise, Fault, "ran past the last instruction"))
+        """All steps of a program; what can't be bound becomes a step that fails when it is reached."""
+        steps: list[Step] = []
+        for slot in range(len(image.insns) + 1):
+            try:
+                steps.append(bind(self, image, slot))
+            except Fault as why:
+                steps.append(partial(_raise, type(why), why.message))
         self._bound[image] = steps
         return steps
 
-    def _step(self, image: Image, slot: int, insn: Insn) -> Step:
-        """The step of one slot; what can't be bound becomes a step that fails when it is reached."""
-        op = op_of(insn)
-        if op is None:
-            if slot and image.insns[slot - 1].code == 0x18:
-                return partial(_raise, Fault, "jump into the middle of a 16-byte instruction")
-            return partial(_raise, Fault, f"unknown opcode {insn.code:#04x}")
-        if insn.dst >= MAX_BPF_REG or (insn.src >= MAX_BPF_REG and "src" in op.fields):
-            return partial(_raise, Fault, f"there is no register r{max(insn.dst, insn.src)}")
-        try:
-            return OPERATIONS[op.name](Place(self, image, slot, insn, op))
-        except Fault as why:
-            return partial(_raise, type(why), why.message)
+
+def bind(machine: Interpreter, image: Image, slot: int) -> Step:
+    """The step of one slot, or of the place behind the program. Raises Fault when it can't be carried out."""
+    if slot >= len(image.insns):
+        raise Fault("ran past the last instruction")
+    insn = image.insns[slot]
+    op = op_of(insn)
+    if op is None:
+        if slot and image.insns[slot - 1].code == LD_IMM64:
+            raise Fault("jump into the middle of a 16-byte instruction")
+        raise Fault(f"unknown opcode {insn.code:#04x}")
+    if insn.dst >= MAX_BPF_REG or (insn.src >= MAX_BPF_REG and "src" in op.fields):
+        raise Fault(f"there is no register r{max(insn.dst, insn.src)}")
+    return OPERATIONS[op.name](Place(machine, image, slot, insn, op))
 
 
 def _raise(kind: type[Fault], reason: str, _: Regs) -> int:
