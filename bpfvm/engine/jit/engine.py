@@ -123,6 +123,8 @@ class JitEngine:
     @property
     def frame(self) -> Frame:
         """The innermost running frame. Raises UsageError when nothing runs."""
+        if self._on_insn is not None:
+            return self._stepping().frame
         image, frame = self.image, self._frame
         if image is None:
             raise UsageError("no program is running")
@@ -133,11 +135,15 @@ class JitEngine:
     @property
     def _depth(self) -> int:
         """Frames at this time, as helpers see it."""
+        if self._on_insn is not None:
+            return self._stepping()._depth
         return (self.top - self._stack) >> MAX_BPF_STACK.bit_length() - 1
 
     @property
     def _fuel(self) -> int | None:
         """Instructions that may still run, as helpers see it."""
+        if self._on_insn is not None:
+            return self._stepping()._fuel
         return self.state[Slot.FUEL] if self._counting else None
 
     # --- running ----------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ class Slot:
     RESUMED = 13
     """set by Python before a tail call to an unverified program: r0 to r9 go on from REGS"""
     REGS = 16
-    """r0 to r10 of a frame that runs out of fuel or makes a tail call"""
+    """r0 to r10 of a frame that runs out of fuel, r0 to r9 of one that makes a tail call, what callx is to call"""
     WORDS = 27
 
 

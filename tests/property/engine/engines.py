@@ -37,7 +37,7 @@ EFFORTS: tuple[Effort, ...] = (*["least"] * 13, "fair", "good", "best")  # type:
 
 
 class Case(NamedTuple):
-    """A program, and how it is to be run. fuel: None for no limit."""
+    """A program, and how it is to be run. fuel: None for no limit. watched: is each instruction looked at?"""
 
     kind: str
     seed: int
@@ -45,6 +45,7 @@ class Case(NamedTuple):
     checker: str
     fuel: int | None
     effort: Effort
+    watched: bool
 
     @property
     def verified(self) -> bool:
@@ -52,7 +53,8 @@ class Case(NamedTuple):
         return self.kind == "verifiable"
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.seed} ({self.checker}, fuel {self.fuel}, {self.effort})"
+        how = "watched" if self.watched else self.effort
+        return f"{self.kind} {self.seed} ({self.checker}, fuel {self.fuel}, {how})"
 
 
 def cases(kind: str, seeds: Iterable[int]) -> Iterator[Case]:
@@ -61,7 +63,7 @@ def cases(kind: str, seeds: Iterable[int]) -> Iterator[Case]:
         checker = "kasan" if seed % 3 == 0 else "off"
         fuel = FUEL - seed % 97 if kind == "wild" or seed % 2 else None
         effort = EFFORTS[(seed >> 1) % len(EFFORTS)]
-        yield Case(kind, seed, KINDS[kind](seed), checker, fuel, effort)
+        yield Case(kind, seed, KINDS[kind](seed), checker, fuel, effort, watched=seed & 31 in (6, 9))
 
 
 @dataclass
@@ -117,9 +119,11 @@ def _effort(wanted: Effort) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of some runs. stack, heap: the bytes there at the end."""
+    """What was seen of some runs. steps: if watched, place and registers before each instruction. stack, heap: the
+    bytes there at the end."""
 
     results: list[object]
+    steps: list[tuple[object, ...]]
     calls: list[tuple[object, ...]]
     stack: bytes | None
     heap: bytes | None
@@ -143,6 +147,9 @@ def observe(engine: Engine, case: Case, runs: int = 2) -> Seen:
     memory.write(context, data)
     memory.free(freed)
     results: list[object] = []
+    steps: list[tuple[object, ...]] = []
+    if case.watched:
+        machine.on_insn = lambda where, slot, regs: steps.append((where.name, slot, *regs))
     with _effort(case.effort):
         for _ in range(runs):
             try:
@@ -154,7 +161,7 @@ def observe(engine: Engine, case: Case, runs: int = 2) -> Seen:
             results.append(list(machine.batch(image, [context] * 3)))
     stack_end = machine._stack + MAX_DEPTH * MAX_BPF_STACK
     stack = memory.read_nofault(machine._stack, MAX_DEPTH * MAX_BPF_STACK)
-    return Seen(results, kernel.seen, stack, memory.read_nofault(stack_end, memory.end - stack_end))
+    return Seen(results, steps, kernel.seen, stack, memory.read_nofault(stack_end, memory.end - stack_end))
 
 
 def difference(case: Case, engines: tuple[Engine, ...] = ENGINES[1:]) -> str:

@@ -22,9 +22,13 @@ FIRST_END = Memory.BASE + PAGE_SIZE + MAX_BPF_STACK
 
 
 class Kernel:
-    """Helper 5 gives the 8 bytes at r1."""
+    """Helper 5 gives the 8 bytes at r1; `look` gets its frame."""
+
+    def __init__(self, look: Callable[[CallFrame], None] = lambda frame: None) -> None:
+        self.look = look
 
     def helper(self, func_id: int, args: tuple[int, ...], frame: CallFrame) -> int:
+        self.look(frame)
         return frame.memory.load(args[0], 8)
 
     def kfunc(self, btf_id: int, args: tuple[int, ...], frame: CallFrame) -> int:
@@ -63,6 +67,16 @@ def test_watching_moves_no_frame(make: Callable[..., Engine]) -> None:
     assert vm.run(raw("r0 = r10\nexit"), 0) == FIRST_END
     assert seen == [FIRST_END] * 2
     assert vm.memory.end == end
+
+
+def test_the_frame_that_a_helper_sees(make: Callable[..., Engine]) -> None:
+    vm, seen = make(), list[bool]()
+    program = verified("r1 = r10\nr1 += -8\ncall bpf_ktime_get_ns\nexit")
+    vm.services = Kernel(lambda frame: seen.append(frame.image is program and vm.frame.image is program))
+    for watcher in (None, lambda image, slot, regs: None):
+        vm.on_insn = watcher
+        vm.run(program, 0)
+    assert seen == [True, True]
 
 
 @pytest.mark.parametrize("fuel", [None, 100])
