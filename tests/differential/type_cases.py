@@ -433,6 +433,10 @@ OBJECTS: Final = (
         TC,
         "kcall bpf_cast_to_kern_ctx / r0 = *(u32 *)(r0 +{sk_buff.len}) / r0 = 0 / exit",
     ),
+    *(
+        TypeCase(f"context as the kernel sees it: {hook}", hook, "kcall bpf_cast_to_kern_ctx / r0 = 0 / exit")
+        for hook in HOOKS
+    ),
     TypeCase("no context to cast", TC, "r1 = 0 / kcall bpf_cast_to_kern_ctx / r0 = 0 / exit"),
     TypeCase(
         "xdp context as the kernel sees it",

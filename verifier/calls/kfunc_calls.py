@@ -26,7 +26,7 @@ from verifier.calls.graph import (
 from verifier.calls.helper_args import check_arg_off, check_const_str, check_helper_mem_access
 from verifier.calls.irq_flags import check_irq_flag
 from verifier.calls.iterators import check_iter_arg, element_flags, is_iter_arg, next_outcomes, untrust_iterators
-from verifier.calls.kfunc_casts import CAST_RESULTS
+from verifier.calls.kfunc_casts import CAST_RESULTS, KERN_CTX, kern_ctx_id
 from verifier.calls.kfunc_state import KfuncCall
 from verifier.calls.kfuncs import KfuncMeta
 from verifier.calls.locks import RES_LOCKS, allowed_under_lock, check_res_lock_arg, push_failed_lock
@@ -202,10 +202,12 @@ def _pointer_arg(env: Env, call: KfuncCall, param: t.Param, kind: t.Ptr, i: int)
     strict = _wants_trust(env, meta) or meta.has("RCU")
     if strict and (is_null(reg) or reg.type & PTR_MAYBE_NULL) and not (nullable or optional):
         env.reject(EACCES, f"Possibly NULL pointer passed to trusted arg{i}")
-    if meta.name == "bpf_cast_to_kern_ctx" or is_ctx_pointer(btf, kind, env.program.prog_type):
+    if meta.name == KERN_CTX or is_ctx_pointer(btf, kind, env.program.prog_type):
         check_arg_off(env, reg, regno, release=False)
         if reg.type != PTR_TO_CTX:
             env.reject(EINVAL, f"arg#{i} expected pointer to ctx, but got {type_str(reg.type)}")
+        if meta.name == KERN_CTX:
+            kern_ctx_id(env, meta.name)
         return 0
     if reg.ref_obj_id:
         call.ref_obj_id = reg.ref_obj_id

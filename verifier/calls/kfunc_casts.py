@@ -13,19 +13,30 @@ from bpfvm.btf import types as t
 from bpfvm.errors import BadInput
 from verifier.calls.kfuncs import KfuncMeta
 from verifier.env import Env
-from verifier.memory.ctx_structs import KERN_CTX
 from verifier.rejection import EINVAL
 from verifier.state.reg import Pointee, RegState, pointer
 from verifier.state.reg_type import MEM_RDONLY, PTR_TO_BTF_ID, PTR_TO_MEM, PTR_TRUSTED, PTR_UNTRUSTED
 
 
+def kern_ctx_id(env: Env, name: str) -> int:
+    """Id of the kernel's own type behind the context of the program's type, as the kernel's BTF lists them.
+
+    Source: kernel/bpf/btf.c get_kern_ctx_btf_id (6.18). Raises Rejection if that is no struct."""
+    btf, wanted = env.kernel_btf, f"BPF_PROG_TYPE_{env.program.prog_type.upper()}_kern"
+    listed = btf.type(btf.find("bpf_ctx_convert", t.Struct))
+    members = listed.members if isinstance(listed, t.Struct) else ()
+    type_id = next((member.type for member in members if member.name == wanted), 0)
+    if not type_id:
+        env.unsupported(f"{name}() without {wanted} in struct bpf_ctx_convert of the kernel's types")
+    if not isinstance(btf.type(type_id), t.Struct):
+        env.reject(EINVAL, f"kern ctx type id {type_id} is not a struct")
+    return type_id
+
+
 def _kern_ctx(env: Env, meta: KfuncMeta) -> RegState:
     """The kernel's own object behind the context."""
-    struct = KERN_CTX.get(env.program.prog_type, "-")
-    struct_id = env.kernel_btf.find(struct, t.Struct)
-    if not struct_id:
-        env.unsupported(f"{meta.name}() in programs of type {env.program.prog_type}")
-    return pointer(PTR_TO_BTF_ID | PTR_TRUSTED, ptr=Pointee(btf=env.kernel_btf, btf_id=struct_id))
+    type_id = kern_ctx_id(env, meta.name)
+    return pointer(PTR_TO_BTF_ID | PTR_TRUSTED, ptr=Pointee(btf=env.kernel_btf, btf_id=type_id))
 
 
 def _rdonly_cast(env: Env, meta: KfuncMeta) -> RegState:
@@ -50,8 +61,9 @@ def _session_cookie(env: Env, meta: KfuncMeta) -> RegState:
     return pointer(PTR_TO_MEM, ptr=Pointee(mem_size=8))
 
 
+KERN_CTX: Final = "bpf_cast_to_kern_ctx"
 CAST_RESULTS: Final[dict[str, Callable[[Env, KfuncMeta], RegState]]] = {
-    "bpf_cast_to_kern_ctx": _kern_ctx,
+    KERN_CTX: _kern_ctx,
     "bpf_rdonly_cast": _rdonly_cast,
     "bpf_session_cookie": _session_cookie,
 }

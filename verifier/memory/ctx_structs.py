@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Names of context types, and which pointers by BTF are one: include/linux/bpf_types.h (program's and kernel's type of
-each program type's context); kernel/bpf/btf.c btf_is_prog_ctx_type, btf_validate_prog_ctx_type (6.18)."""
+"""Names of context types, and which pointers by BTF are one: include/linux/bpf_types.h (type of each program type's
+context); kernel/bpf/btf.c btf_is_prog_ctx_type, btf_validate_prog_ctx_type (6.18)."""
 
 from __future__ import annotations
 
@@ -11,36 +11,34 @@ from bpfvm.btf import types as t
 from verifier.program.attach_types import MODIFY_RETURN, TRACE_FENTRY, TRACE_FEXIT, TRACE_ITER, TRACE_RAW_TP
 
 _ROWS: Final = """
-socket_filter __sk_buff sk_buff
-sched_cls __sk_buff sk_buff
-sched_act __sk_buff sk_buff
-xdp xdp_md xdp_buff
-cgroup_skb __sk_buff sk_buff
-cgroup_sock bpf_sock sock
-cgroup_sock_addr bpf_sock_addr bpf_sock_addr_kern
-lwt_in __sk_buff sk_buff
-lwt_out __sk_buff sk_buff
-lwt_xmit __sk_buff sk_buff
-lwt_seg6local __sk_buff sk_buff
-sock_ops bpf_sock_ops bpf_sock_ops_kern
-sk_skb __sk_buff sk_buff
-sk_msg sk_msg_md sk_msg
-flow_dissector __sk_buff bpf_flow_dissector
-kprobe bpf_user_pt_regs_t pt_regs
-perf_event bpf_perf_event_data bpf_perf_event_data_kern
-raw_tracepoint bpf_raw_tracepoint_args -
-raw_tracepoint_writable bpf_raw_tracepoint_args -
-cgroup_device bpf_cgroup_dev_ctx bpf_cgroup_dev_ctx
-cgroup_sysctl bpf_sysctl bpf_sysctl_kern
-cgroup_sockopt bpf_sockopt bpf_sockopt_kern
-sk_reuseport sk_reuseport_md sk_reuseport_kern
-sk_lookup bpf_sk_lookup bpf_sk_lookup_kern
-netfilter bpf_nf_ctx bpf_nf_ctx
+socket_filter __sk_buff
+sched_cls __sk_buff
+sched_act __sk_buff
+xdp xdp_md
+cgroup_skb __sk_buff
+cgroup_sock bpf_sock
+cgroup_sock_addr bpf_sock_addr
+lwt_in __sk_buff
+lwt_out __sk_buff
+lwt_xmit __sk_buff
+lwt_seg6local __sk_buff
+sock_ops bpf_sock_ops
+sk_skb __sk_buff
+sk_msg sk_msg_md
+flow_dissector __sk_buff
+kprobe bpf_user_pt_regs_t
+perf_event bpf_perf_event_data
+raw_tracepoint bpf_raw_tracepoint_args
+raw_tracepoint_writable bpf_raw_tracepoint_args
+cgroup_device bpf_cgroup_dev_ctx
+cgroup_sysctl bpf_sysctl
+cgroup_sockopt bpf_sockopt
+sk_reuseport sk_reuseport_md
+sk_lookup bpf_sk_lookup
+netfilter bpf_nf_ctx
 """
 PROG_CTX: Final[dict[str, str]] = {row.split()[0]: row.split()[1] for row in _ROWS.strip().splitlines()}
 """Program type → name of its context's struct as programs see it; types that are missing have an unnamed one."""
-KERN_CTX: Final[dict[str, str]] = {row.split()[0]: row.split()[2] for row in _ROWS.strip().splitlines()}
-"""Program type → struct that the kernel itself has there."""
 PROJECTIONS: Final = frozenset((("__sk_buff", "sk_buff"), ("xdp_md", "xdp_buff")))
 PT_REGS: Final = "bpf_user_pt_regs_t"
 _ANYTHING: Final = frozenset(("tracepoint", "syscall", "ext"))

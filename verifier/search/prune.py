@@ -110,13 +110,14 @@ def propagate_precision(env: Env, old: VerifierState, cur: VerifierState) -> boo
 
 
 def _maybe_looping(old: VerifierState, cur: VerifierState) -> bool:
-    """Cheap test before the exact comparison: the registers of the innermost frame are alike."""
+    """Cheap test before the exact comparison: the registers of the innermost frame are alike, dead ones and references
+    included, so a loop that acquires and releases repeats itself only where its registers were cleaned."""
     if len(old.frames) != len(cur.frames):
         return False
     for a, b in zip(old.frames[-1].regs, cur.frames[-1].regs, strict=True):
         if a is b:
             continue
-        if a.type != b.type or a.id != b.id or a.off != b.off or not a.num.same(b.num):
+        if a.type != b.type or a.id != b.id or a.ref_obj_id != b.ref_obj_id or a.off != b.off or not a.num.same(b.num):
             return False
         if a.ptr is not b.ptr and a.ptr != b.ptr:
             return False

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias, final
 
 from verifier.env import Env
+from verifier.rejection import EFAULT
 from verifier.state.states import VerifierState
 
 NOT_ON_STACK: Final = 1 << 62
@@ -113,6 +114,9 @@ def leave(env: Env, state: VerifierState, propagate: Propagate, force: Callable[
     if not chain:
         return
     visit = env.scc_visits.get(chain)
+    if visit is None and not state.speculative:
+        # a path may end inside a loop by an exception, and no state was remembered there: Linux hasn't thought of that
+        env.reject(EFAULT, f"verifier bug: scc exit: no visit info for call chain {_chain_text(chain)}")
     if visit is None or visit.entry is not state:
         return
     if env.log.level >= 2:
