@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.differential.verifier_oracle import assemble, normal, unusable
-from tests.fuzz.verifier.judge import judge
+from tests.fuzz.verifier.judge import harms, judge
 from tests.fuzz.verifier.sample import ARRAY, PROGS, READ_ONLY, Sample
 
 WHY_NOT = unusable()
@@ -252,3 +252,9 @@ def test_row(row: Row) -> None:
     assert (0 if ours is None else ours.errno) == row.errno
     assert ours is None or ours.message == row.message
     assert normal(verdicts.our_log) == normal(verdicts.log)
+
+
+@pytest.mark.parametrize(("mask", "harmful"), [("r7 &= 8", True), ("r7 ^= 8", False)])
+def test_paths_that_pile_up_are_not_shown_to_the_kernel(mask: str, harmful: bool) -> None:
+    text = f"r6 = r1 / r8 = 0 / l: / r7 = *(u64 *)(r6 +0) / r7 s>>= 63 / {mask} / r8 += 1 / if r8 != 0 goto l / exit"
+    assert harms(Sample(assemble(text), "syscall", sleepable=True)) == harmful

@@ -19,13 +19,17 @@ from tests.fuzz.verifier.sample import MAPS, Sample
 from tests.fuzz.verifier.tcp_ca import TcpCa
 from verifier import Rejection
 from verifier.env import Env
-from verifier.verify import check
+from verifier.verify import VerifierEnv, check
 
 SAME = "same"
 TRANSIENT = (errno.EAGAIN, errno.EINTR, errno.ENOMEM)
 """Refusals that are about the moment (a pending signal, no memory), not about the program."""
 MAX_PROCESSED = 8000
 """Programs for which the kernel needs more instructions are left out: their logs are too long to compare."""
+MANY_WAITING = 256
+"""Paths that wait at once, in a walk of ours that found no end: it won't be long before there are too many."""
+_FORKS = frozenset((0x44, 0x47, 0x4C, 0x4F, 0x54, 0x57, 0x5C, 0x5F))
+"""and, or"""
 _NUMBER = re.compile(r"0x[0-9a-f]+|-?\d+")
 
 
@@ -141,9 +145,31 @@ def program(sample: Sample) -> Program:
     return with_functions(made) if has_callbacks(sample.insns) else made
 
 
+def _environment(sample: Sample, limit: int) -> VerifierEnv:
+    """For our verifier, which is stopped (and so refuses) after so many instructions."""
+    return replace(
+        environment(),
+        struct_ops=TcpCa(),
+        test_state_freq=sample.every_state,
+        strict_alignment=sample.strict,
+        complexity_limit=limit,
+    )
+
+
+def harms(sample: Sample) -> bool:
+    """The kernel must not be asked: paths pile up in the program's loop, and where no more can wait, 6.18.44 follows a
+    NULL pointer (maybe_fork_scalars takes push_stack's NULL for a state)."""
+    if not any(insn.code in _FORKS for insn in sample.insns):
+        return False
+    _, run = check(program(sample), _environment(sample, MAX_PROCESSED * 4), log_level=0)
+    return len(run.pending) > MANY_WAITING
+
+
 def judge(sample: Sample, level: int = 2) -> Verdicts | None:
-    """Ask both; None if the kernel needs more than MAX_PROCESSED instructions. Ours may need a few times as many as the
-    kernel before it is stopped (and so refuses)."""
+    """Ask both; None if the kernel needs more than MAX_PROCESSED instructions or would come to harm. Ours may need a
+    few times as many as the kernel."""
+    if harms(sample):
+        return None
     code, options = encode(sample.insns), {**load_options(sample), "license": sample.license.encode()}
     quick = ko.verify(code, sample.prog_type, maps=kernel_maps(), log_level=4, **options)
     needed = quick.stats.get("processed", 0)
@@ -152,13 +178,6 @@ def judge(sample: Sample, level: int = 2) -> Verdicts | None:
     kernel = ko.verify(code, sample.prog_type, maps=kernel_maps(), log_level=level, **options)
     if kernel.errno in TRANSIENT:
         return None
-    env = replace(
-        environment(),
-        struct_ops=TcpCa(),
-        test_state_freq=sample.every_state,
-        strict_alignment=sample.strict,
-        complexity_limit=needed * 4 + 1000,
-    )
-    rejection, run = check(program(sample), env, log_level=level)
+    rejection, run = check(program(sample), _environment(sample, needed * 4 + 1000), log_level=level)
     processed = kernel.stats.get("processed", 0)
     return Verdicts(kernel.ok, kernel.errno, kernel.log, processed, rejection, run.log.text(), run)
