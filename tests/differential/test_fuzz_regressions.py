@@ -220,6 +220,14 @@ ROWS: Final = (
         "infinite loop detected at insn 12",
         logged="old state: R8=scalar() R9=P0 R10=fp0",
     ),
+    Row(
+        "a callback in an open loop returns to a state that was looked at after a finished one",
+        "socket_filter",
+        "r6 = r1 / r7 = *(u32 *)(r6 +0) / r1 = r10 / r1 += -48 / r2 = 1 / r3 = 1 / kcall bpf_iter_num_new / l: / "
+        "r1 = r10 / r1 += -48 / kcall bpf_iter_num_next / if r0 == 0 goto d / r1 = map[id:0] / r4 = 0 / "
+        "r2 = subprog[cb] ll / r3 = 0 / call bpf_for_each_map_elem / *(u64 *)(r10 -32) = 0 / goto l / d: / "
+        "r1 = r10 / r1 += -48 / kcall bpf_iter_num_destroy / r0 = r7 / exit / cb: / r0 = r4 / exit",
+    ),
     # the way back of precision: same verdict, another log
     Row(
         "fetching atomic counts as a store",

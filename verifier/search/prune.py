@@ -180,14 +180,16 @@ def is_state_visited(env: Env, insn: int) -> bool:
         return False
     _clean_live_states(env, entries, insn)
     count = 0
+    loop = False
     for entry in entries[:]:
         count += 1
         old = entry.state
         if old.insn_idx != insn:
             continue
-        loop = False
         if old.branches:
-            hit, loop, skip = _open_state_hit(env, old, insn)
+            hit, through, skip = _open_state_hit(env, old, insn)
+            # where a callback returns, 6.18 doesn't say, and so goes by the explored state it looked at before
+            loop = through or (loop and not env.read_marks)
             if not hit and not skip and _loops(env, old):
                 _refuse_loop(env, old, insn)
             if not hit and not force and since_jump < 20 and since_insn < 100:
