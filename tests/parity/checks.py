@@ -254,6 +254,8 @@ CHECKS: Final = (
         "push_callback_call, set_*_callback_state",
         "calls/callbacks",
         "^callbacks:(sum|result|number|what)",
+        "",
+        "where the address of a removed function is refused, the instruction's number doesn't count what Linux inlined",
     ),
     Check(
         "timers and work queues: asynchronous callbacks",

@@ -15,6 +15,8 @@ def check_taken_addresses(env: Env) -> None:
     if len(entered) < 2:
         return  # a single function is compiled without looking for others
     for i, insn in enumerate(env.insns):
-        if is_func_ref(insn) and env.seen[i] and i + insn.imm + 1 > entered[-1]:
-            text = f"verifier bug: No program to jit at insn {i} (subprog < 0)"
+        target = i + insn.imm + 1
+        if is_func_ref(insn) and env.seen[i] and target > entered[-1]:
+            left = sum(1 + (env.insns[at].code == 0x18) for at in range(target) if env.seen[at])
+            text = f"verifier bug: No program to jit at insn {left} (subprog < 0)"
             env.reject(EFAULT, "" if env.profile.old_texts else text)
