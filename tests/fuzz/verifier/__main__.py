@@ -18,6 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from tests.conformance.kernel.progress import Progress
 from tests.differential import limited_oracle
 from tests.differential.verifier_oracle import unusable
+from tests.fuzz.verifier.programs import OTHER_TYPES, PROG_TYPES
 from tests.fuzz.verifier.report import Batch, Tally, batch, show
 
 BATCH = 100
@@ -44,13 +45,15 @@ def main() -> int:
         "--minimise", type=int, default=2, metavar="N", help="examples of each difference to make small"
     )
     parser.add_argument("--caps", default="", help="load with these capabilities only: bpf,net_admin")
+    parser.add_argument("--other-types", action="store_true", help="programs of types that are seldom met, not run")
     options = parser.parse_args()
     caps = tuple(options.caps.split(",")) if options.caps else ()
     why_not = unusable() or (limited_oracle.unusable(*caps) if caps else "")
     if why_not:
         print(f"nothing to compare with: {why_not}")
         return 77
-    tally = Tally(options.minimise)
+    types = OTHER_TYPES if options.other_types else PROG_TYPES
+    tally = Tally(options.minimise, types)
     stop = time.monotonic() + options.minutes * 60 if options.minutes else None
     seeds = range(options.seed, options.seed + (options.count if stop is None else 1 << 40), BATCH)
     last = options.seed + options.count if stop is None else 1 << 62
@@ -64,7 +67,7 @@ def main() -> int:
             for first in seeds:
                 if stop is not None and time.monotonic() > stop:
                     break
-                pending.append(pool.submit(batch, first, min(BATCH, last - first)))
+                pending.append(pool.submit(batch, first, min(BATCH, last - first), types))
                 if len(pending) > options.jobs * 2:
                     tally.add(pending.pop(0).result())
                 left = whole if stop is None else int(stop - time.monotonic())

@@ -10,7 +10,7 @@ from typing import Final
 from bpfvm.isa.insn import Insn
 from tests.fuzz.verifier import code as c
 from tests.fuzz.verifier.code import Code
-from tests.fuzz.verifier.sample import CTX_SIZE
+from tests.fuzz.verifier.sample import CTX_SIZE, SKB_TYPES
 
 EDGES: Final = (
     0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 33, 47, 48, 63, 64, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, -1, -2, -4,
@@ -90,7 +90,7 @@ class Gen:
             size = self.rng.choice((1, 2, 4, 8, 8))
             off = self.rng.randrange(0, CTX_SIZE - size + 1, size)
             self.code.emit(c.load(size, reg, self.rng.choice(ctxs), off))
-        elif self.prog_type == "socket_filter" and ctxs:
+        elif self.prog_type in SKB_TYPES and ctxs:
             size, off = self.rng.choice(((4, 0), (4, 8), (4, 48), (8, 56), (8, 48), (2, 52), (1, 53), (4, 68)))
             self.code.emit(c.load(size, reg, self.rng.choice(ctxs), off, sign=self.chance(15)))
         elif self.prog_type == "xdp" and ctxs and self.chance(50):

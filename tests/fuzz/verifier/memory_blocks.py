@@ -9,7 +9,7 @@ from bpfvm.isa.insn import Insn
 from tests.fuzz.verifier import code as c
 from tests.fuzz.verifier.blocks import COMPARES, access, limit
 from tests.fuzz.verifier.generate import NOTHING, NUM, SIZES, Gen
-from tests.fuzz.verifier.sample import ARRAY, HASH, LRU, MAPS, ONE, PERCPU, READ_ONLY, RINGBUF, WRITE_ONLY
+from tests.fuzz.verifier.sample import ARRAY, HASH, LRU, MAPS, ONE, PERCPU, READ_ONLY, RINGBUF, SKB_TYPES, WRITE_ONLY
 
 
 def _key(g: Gen, which: int) -> None:
@@ -172,13 +172,14 @@ def context(g: Gen) -> None:
     if not ctxs:
         return
     ctx, size = g.rng.choice(ctxs), g.rng.choice((1, 2, 4, 4, 4, 8))
-    most = {"socket_filter": 192, "xdp": 24, "syscall": 128, "kprobe": 168, "tracepoint": 64}.get(g.prog_type, 32)
+    most = {"xdp": 24, "syscall": 128, "kprobe": 168, "tracepoint": 64}.get(g.prog_type, 32)
+    most = 192 if g.prog_type in SKB_TYPES else most
     off = g.rng.randrange(0, most, size) if g.chance(94) else g.rng.randrange(-1, most + 4)
     if g.prog_type == "struct_ops" and g.chance(80):
         return
-    if g.prog_type == "socket_filter" and g.chance(80):
+    if g.prog_type in SKB_TYPES and g.chance(80):
         off, size = g.rng.choice((8, 12, 16)), 4
-    if g.prog_type == "socket_filter" and g.chance(50):
+    if g.prog_type in SKB_TYPES and g.chance(50):
         off = g.rng.choice((0, 8, 48, 52, 56, 60, 64, 68))
     if g.prog_type == "xdp" and g.chance(80):
         off, size = g.rng.choice((12, 16)), 4
@@ -214,7 +215,8 @@ def packet(g: Gen) -> None:
     ctx = g.rng.choice(ctxs)
     start, end = g.rng.sample((2, 3, 4, 5, 7, 8), 2)
     meta = g.chance(10)
-    g.code.emit(c.load(4, start, ctx, 8 if meta else 0), c.load(4, end, ctx, 0 if meta else 4))
+    places = (140, 76, 80) if g.prog_type in SKB_TYPES else (8, 0, 4)
+    g.code.emit(c.load(4, start, ctx, places[not meta]), c.load(4, end, ctx, places[1 + (not meta)]))
     g.regs[start], g.regs[end] = ("pkt", 0), ("end", 0)
     base = start
     if g.chance(40):

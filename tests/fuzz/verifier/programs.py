@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The program of a seed: one of four types, blocks at random, functions; half of them changed a little afterwards."""
+"""The program of a seed: blocks at random, functions; half of them changed a little afterwards."""
 
 from __future__ import annotations
 
@@ -23,9 +23,27 @@ PROG_TYPES: Final = (
     *("socket_filter", "socket_filter", "xdp", "xdp", "syscall", "syscall", "struct_ops", "struct_ops"),
     *("raw_tracepoint", "kprobe", "tracepoint"),
 )
+OTHER_TYPES: Final = (
+    *(
+        "sched_cls",
+        "sched_cls",
+        "sched_cls",
+        "cgroup_skb",
+        "cgroup_skb",
+        "lwt_in",
+        "lwt_xmit",
+        "sk_skb",
+        "flow_dissector",
+    ),
+    *("sock_ops", "sk_msg", "cgroup_device", "perf_event", "raw_tracepoint_writable"),
+)
 _FEWER_OBJECTS: Final = tuple((block, weight // 4 + 1) for block, weight in OBJECTS)
 _SPECIAL: Final = {
     "socket_filter": ((packet_load, 2), (iterate, 1), *PACKETS),
+    "sched_cls": ((packet_load, 2), (packet, 15), (iterate, 1), (any_kfunc, 3), *PACKETS),
+    **dict.fromkeys(("cgroup_skb", "sk_skb"), ((packet_load, 2), (packet, 15), (iterate, 1), *PACKETS)),
+    **dict.fromkeys(("lwt_in", "lwt_xmit"), ((packet_load, 2), (packet, 15), (iterate, 1), *PACKETS)),
+    **dict.fromkeys(("flow_dissector", "sock_ops", "sk_msg", "cgroup_device"), ((iterate, 1), *PACKETS)),
     "xdp": ((packet, 25), (iterate, 1), *PACKETS),
     "syscall": (*_FEWER_OBJECTS, (iterate, 1), (any_kfunc, 3), *ITERATORS, *VMA_CALLBACKS),
     "struct_ops": (*OBJECTS, (iterate, 1), (any_kfunc, 4), *ITERATORS, *VMA_CALLBACKS),
@@ -33,10 +51,10 @@ _SPECIAL: Final = {
 _TRACING: Final = (*_FEWER_OBJECTS, (iterate, 1), (any_kfunc, 2), *ITERATORS, *VMA_CALLBACKS)
 
 
-def sample(seed: int) -> Sample:
-    """The program of this seed."""
+def sample(seed: int, types: tuple[str, ...] = PROG_TYPES) -> Sample:
+    """The program of this seed, of one of the types."""
     rng = random.Random(seed)
-    prog_type = rng.choice(PROG_TYPES)
+    prog_type = rng.choice(types)
     g = Gen(rng, prog_type)
     rows = (*PLAIN, *MEMORY, *CALLS, *DYNPTRS, *CALLBACKS, (interrupts, 1), *_SPECIAL.get(prog_type, _TRACING))
     g.blocks = [block for block, _ in rows]

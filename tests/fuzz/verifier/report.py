@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tests.fuzz.verifier.execute import run_everywhere
 from tests.fuzz.verifier.judge import SAME, judge
 from tests.fuzz.verifier.minimise import minimise
-from tests.fuzz.verifier.programs import sample
+from tests.fuzz.verifier.programs import PROG_TYPES, sample
 from tests.fuzz.verifier.sample import Sample
 
 Signature = tuple[str, str]
@@ -38,7 +38,7 @@ def examine(one: Sample, counts: Counter[str] | None = None, ratios: list[float]
             ratios.append(verdicts.run.insn_processed / verdicts.processed)
         found = verdicts.signature()
         if verdicts.rejection is None and found[0] in NO_LOG:
-            problem = run_everywhere(one, verdicts.run, counts)
+            problem = one.prog_type in PROG_TYPES and run_everywhere(one, verdicts.run, counts)
             if problem:
                 kind, _, _ = problem.partition(":")
                 return kind, problem.split(":")[1][:40] if kind == "pruning" else ""
@@ -47,11 +47,11 @@ def examine(one: Sample, counts: Counter[str] | None = None, ratios: list[float]
         return "crash", traceback.format_exc(limit=-1).splitlines()[-1]
 
 
-def batch(first: int, count: int) -> Batch:
-    """Examine seeds first..first + count."""
+def batch(first: int, count: int, types: tuple[str, ...]) -> Batch:
+    """Examine seeds first..first + count of these program types."""
     out = Batch()
     for seed in range(first, first + count):
-        found = examine(sample(seed), out.counts, out.ratios)
+        found = examine(sample(seed, types), out.counts, out.ratios)
         out.counts[found[0]] += 1
         if found[0] != SAME:
             out.found.append((found, seed))
@@ -59,9 +59,11 @@ def batch(first: int, count: int) -> Batch:
 
 
 class Tally:
-    """Sums over batches. `examples`: how many programs of each difference are made small and printed."""
+    """Sums over batches. `examples`: how many programs of each difference are made small and printed; `types`: what the
+    seeds' programs are."""
 
-    def __init__(self, examples: int) -> None:
+    def __init__(self, examples: int, types: tuple[str, ...]) -> None:
+        self.types = types
         self.counts: Counter[str] = Counter()
         self.found: dict[Signature, list[int]] = {}
         self.ratios: list[float] = []
@@ -75,7 +77,7 @@ class Tally:
             seeds = self.found.setdefault(signature, [])
             seeds.append(seed)
             if signature[0] not in ("big", "unsupported") and len(seeds) <= self.examples:
-                print(example(seed, signature), flush=True)
+                print(example(sample(seed, self.types), signature), flush=True)
 
     def count(self, *categories: str) -> int:
         """Programs in these categories."""
@@ -86,9 +88,9 @@ class Tally:
         return sum(len(seeds) for (kind, _), seeds in self.found.items() if kind != "big")
 
 
-def example(seed: int, signature: Signature) -> str:
-    """The program of a seed made small, with both verdicts."""
-    small = minimise(sample(seed), lambda one: examine(one) == signature)
+def example(one: Sample, signature: Signature) -> str:
+    """The program made small, with both verdicts."""
+    small = minimise(one, lambda smaller: examine(smaller) == signature)
     lines = [f"=== {signature[0]}: {signature[1]}", small.text()]
     try:
         verdicts = judge(small)
@@ -99,7 +101,7 @@ def example(seed: int, signature: Signature) -> str:
             ours = verdicts.rejection
             lines.append(f"ours:   {'accepted' if ours is None else f'errno {ours.errno}: {verdicts.our_message}'}")
             if ours is None:
-                lines.append(f"run:    {run_everywhere(small, verdicts.run) or 'fine'}")
+                lines.append(f"run:    {run_everywhere(small, verdicts.run) or 'fine'}" * (one.prog_type in PROG_TYPES))
     except Exception:  # noqa: BLE001 (shown with the program that crashes it)
         lines.append(traceback.format_exc(limit=-3))
     return "\n".join(lines) + "\n"

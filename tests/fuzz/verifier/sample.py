@@ -36,6 +36,8 @@ MAPS: Final = (
     MapSpec("oracle", "lru_hash", 8, 16, 4),
     MapSpec("oracle", "user_ringbuf", 0, 0, 4096),
 )
+SKB_TYPES: Final = frozenset(("socket_filter", "sched_cls", "cgroup_skb", "lwt_in", "lwt_xmit", "sk_skb"))
+"""Program types whose context is a struct __sk_buff."""
 CTX_SIZE: Final = 96
 """Bytes of context that a syscall program is run with."""
 
