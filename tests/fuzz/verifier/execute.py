@@ -61,6 +61,8 @@ STACK_FILLS: Final = (*(random.Random(n).randbytes(STACK_SIZE) for n in (1, 2, 3
 """what never written stack holds, by `shift`"""
 CTX_ROOM: Final = 1 << 16
 """Bytes of context: all that a syscall or tracepoint program may look at; the kernel refuses to run it with less."""
+XDP_BUFF: Final = 64
+"""Bytes of what stands for a struct xdp_buff."""
 OBJECT: Final = 16384
 """Bytes of what stands for a kernel object."""
 _REPEATABLE: Final = frozenset(
@@ -149,7 +151,8 @@ class Machine:
         """(context, where the data to compare is, its size)."""
         memory, kind = self.memory, self.sample.prog_type
         if kind == "xdp":
-            ctx, data = self._early or memory.alloc(64), memory.alloc(256 + PACKET) + 256
+            ctx = self._early or memory.alloc(CTX_ROOM) + CTX_ROOM - XDP_BUFF  # small objects are below the stack
+            data = memory.alloc(256 + PACKET) + 256
             memory.write(data, _bytes(rng, PACKET))
             for i, value in enumerate((data, data + PACKET, data, 1, 0)):
                 memory.store(ctx + i * 8, 8, value)
