@@ -37,7 +37,31 @@ CASES = {
 INLINED = (
     f"r1 = subprog[G] ll / r1 = 1 / r2 = subprog[F] ll / {CALL} / r0 = 0 / exit / F: r0 = 0 / exit / G: r0 = 0 / exit"
 )
-NOT_COMPILED = "call F / exit / F: r1 = subprog[G] ll / r0 = 0 / exit / G: r0 = 0 / exit"
+_DEAD = "r2 = 1 / if r2 == 1 goto +1 / r2 = 0 / r0 = 0 / exit"
+REMOVED = {
+    "and nothing is behind it": ("call F / exit / F: r1 = subprog[G] ll / r0 = 0 / exit / G: r0 = 0 / exit", True),
+    "and another function is": ("r1 = subprog[G] ll / call F / exit / G: r0 = 0 / exit / F: r0 = 0 / exit", False),
+    "with what comes before it": (
+        "r1 = subprog[G] ll / r0 = 0 / if r0 == 1 goto +1 / call F / exit / G: r0 = 0 / exit / F: r0 = 0 / exit",
+        False,
+    ),
+    "with the end of the function before it": (
+        "r1 = subprog[G] ll / call F / r0 = 0 / if r0 != 1 goto +1 / exit / exit / G: r0 = 0 / exit / F: r0 = 0 / exit",
+        False,
+    ),
+    "with a dead end before it": (
+        "r1 = subprog[G] ll / call F / r0 = 0 / if r0 == 1 goto +1 / exit / exit / G: r0 = 0 / exit / F: r0 = 0 / exit",
+        True,
+    ),
+    "behind code that is removed, too": (
+        f"call F / exit / F: r1 = subprog[G] ll / {_DEAD} / G: r0 = 0 / exit",
+        True,
+    ),
+    "behind jumps to what comes next": (
+        "call F / goto +0 / exit / F: r1 = subprog[G] ll / may_goto +0 / r0 = 0 / exit / G: r0 = 0 / exit",
+        True,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -47,12 +71,18 @@ def test_verdict_and_log(name: str) -> None:
     assert normal(got.our_log) == normal(got.log)
 
 
-@pytest.mark.parametrize(("text", "same_number"), [(NOT_COMPILED, True), (INLINED, False)])
-def test_the_address_of_a_removed_function_at_the_end(text: str, same_number: bool) -> None:
-    """The instruction's number in the kernel's words is one of the finished program: what it removes counts here, too,
-    what it puts in place of calls and loads doesn't."""
+@pytest.mark.parametrize("name", REMOVED)
+def test_the_address_of_a_function_that_is_removed(name: str) -> None:
+    text, refused = REMOVED[name]
     got = both_with_functions(Program("oracle", "sched_cls", assemble(text)))
+    assert got.same_verdict(), (got.rejection, got.errno, got.log[-600:])
+    assert normal(got.our_log) == normal(got.log)
+    assert ("No program to jit" in got.log) == refused
+
+
+def test_the_number_of_a_function_that_is_removed() -> None:
+    """It is one in the finished program: what the kernel removes counts here, too, what it inlines doesn't."""
+    got = both_with_functions(Program("oracle", "sched_cls", assemble(INLINED)))
     assert not got.accepted
     assert got.same_verdict(), (got.rejection, got.errno, got.log[-600:])
     assert "No program to jit" in got.log
-    assert (normal(got.our_log) == normal(got.log)) == same_number

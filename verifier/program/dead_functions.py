@@ -1,22 +1,95 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Functions that no path enters: kernel/bpf/verifier.c opt_remove_dead_code, jit_subprogs (6.18)."""
+"""Functions that no path enters, and addresses taken of them: kernel/bpf/verifier.c opt_hard_wire_dead_code_branches,
+opt_remove_dead_code, opt_remove_nops, jit_subprogs; kernel/bpf/core.c bpf_adj_delta_to_imm (6.18)."""
 
 from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final
 
 from verifier.env import Env
 from verifier.program.cfg import is_func_ref
 from verifier.rejection import EFAULT
 
+LD_IMM64: Final = 0x18
+GOTO: Final = 0x05
+MAY_GOTO: Final = 0xE5
+UNCONDITIONAL: Final = frozenset((0x05, 0x06, 0x85, 0x8D, 0x95))
+"""goto, gotol, calls, exit"""
+
 
 def check_taken_addresses(env: Env) -> None:
-    """The kernel removes functions that were never entered. An address taken of one then means what comes next, and
-    if nothing does, there is nothing to compile for it, which the kernel takes for a bug of its own."""
+    """The kernel removes what was never reached. The address of a function that is gone then means an instruction
+    behind it; where that doesn't begin a function, there is nothing to compile for it, which the kernel takes for a bug
+    of its own. It numbers what is left, and what it put in place of calls and loads, which isn't counted here."""
     entered = [subprog.start for subprog in env.subprogs if env.seen[subprog.start]]
     if len(entered) < 2:
         return  # a single function is compiled without looking for others
-    for i, insn in enumerate(env.insns):
-        target = i + insn.imm + 1
-        if is_func_ref(insn) and env.seen[i] and target > entered[-1]:
-            left = sum(1 + (env.insns[at].code == 0x18) for at in range(target) if env.seen[at])
-            text = f"verifier bug: No program to jit at insn {left} (subprog < 0)"
+    taken = [i + insn.imm + 1 for i, insn in enumerate(env.insns) if is_func_ref(insn) and env.seen[i]]
+    if all(env.seen[target] for target in taken):
+        return
+    reached = _reached(env)
+    regions = _unreached(reached)
+    nops = _nops(env, reached)
+    starts = {_without_nops(_behind(start, regions), nops) for start in entered}
+    for target in dict.fromkeys(taken):
+        place = _without_nops(_behind(target, regions), nops)
+        if place not in starts:
+            text = f"verifier bug: No program to jit at insn {place} (subprog < 0)"
             env.reject(EFAULT, "" if env.profile.old_texts else text)
+
+
+def _reached(env: Env) -> bytearray:
+    """By slot: it stays."""
+    reached = bytearray(env.seen)
+    for i, insn in enumerate(env.insns):
+        if insn.code == LD_IMM64 and reached[i]:
+            reached[i + 1] = 1
+    return reached
+
+
+def _unreached(reached: bytearray) -> list[tuple[int, int]]:
+    """First slot and length of each run of slots that go."""
+    found: list[tuple[int, int]] = []
+    start = 0
+    for i in range(len(reached) + 1):
+        if i == len(reached) or reached[i]:
+            if i > start:
+                found.append((start, i - start))
+            start = i + 1
+    return found
+
+
+def _behind(target: int, regions: list[tuple[int, int]]) -> int:
+    """The number that a jump or call to slot `target` names when the regions are gone, one after the other. What named
+    the inside of a region goes on naming the same number, wherever that is now."""
+    removed = 0
+    for start, count in regions:
+        if target >= start - removed + count:
+            target -= count
+        removed += count
+    return target
+
+
+def _nops(env: Env, reached: bytearray) -> list[int]:
+    """What is left and jumps to what comes next, by its new number; a branch never taken, or always, is such a jump."""
+    found: list[int] = []
+    before = 0
+    place = []
+    for flag in reached:
+        place.append(before)
+        before += flag
+    for i, insn in enumerate(env.insns):
+        if not reached[i] or insn.code & 7 not in (5, 6) or (insn.code in UNCONDITIONAL and insn.code != GOTO):
+            continue
+        target = i + insn.off + 1
+        never = not reached[target]
+        always = insn.code == GOTO or insn.code == MAY_GOTO or not reached[i + 1]
+        if never or (always and target > i and place[target] == place[i] + 1):
+            found.append(place[i])
+    return found
+
+
+def _without_nops(target: int, nops: list[int]) -> int:
+    """The number when those are gone, too."""
+    return target - bisect_left(nops, target)
