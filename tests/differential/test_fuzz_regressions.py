@@ -147,6 +147,20 @@ ROWS: Final = (
         "arg#0 pointer type UNKNOWN  must point to scalar, or struct with scalar",
     ),
     Row(
+        "packet load to another register",
+        "xdp",
+        ((0x20, 1), (0x95, 0)),
+        22,
+        "BPF_LD_[ABS|IND] instructions not allowed for this program type",
+    ),
+    Row(
+        "packet load to another register where there is one",
+        "socket_filter",
+        ((0x20, 1), (0x95, 0)),
+        22,
+        "BPF_LD_[ABS|IND] uses reserved fields",
+    ),
+    Row(
         "tail call with another kind of map",
         "socket_filter",
         f"r2 = map[id:{ARRAY}] / r3 = 0 / call bpf_tail_call / r0 = 0 / exit",

@@ -30,6 +30,12 @@ def is_well_formed(insn: Insn, op: Op | None) -> bool:
     return op is not None and reserved_ok(insn) and insn.dst <= 10 and insn.src <= 10
 
 
+def check_packet_loads(env: Env) -> None:
+    """ld_abs, ld_ind: the program's type has them (may_access_skb)."""
+    if env.program.prog_type not in ("socket_filter", "sched_cls", "sched_act"):
+        env.reject(EINVAL, "BPF_LD_[ABS|IND] instructions not allowed for this program type")
+
+
 def may_goto_text(env: Env, insn: Insn) -> str:
     """What is said about a may_goto with a reserved field; 6.12 counts a distance of 0 as one."""
     return f"invalid may_goto {'' if env.profile.may_goto_nowhere else f'off {insn.off} '}imm {insn.imm}"
@@ -62,6 +68,7 @@ def _text(env: Env, insn: Insn) -> str:
         return "BPF_ST uses reserved fields"
     if kind == 0:
         if mode in (0x20, 0x40):
+            check_packet_loads(env)
             return "BPF_LD_[ABS|IND] uses reserved fields"
         return "BPF_LD_IMM64 uses reserved fields" if code == 0x18 else "invalid BPF_LD mode"
     names = {0x80: "BPF_CALL", 0x00: "BPF_JA", 0x90: "BPF_EXIT"}

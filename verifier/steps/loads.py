@@ -11,6 +11,7 @@ from bpfvm.isa.table import Op
 from verifier.env import Env
 from verifier.memory.access import SOCK_TYPES, check_mem_access
 from verifier.memory.region import check_ptr_off_reg
+from verifier.program.insn_check import check_packet_loads
 from verifier.program.subprogs import leave_function
 from verifier.rejection import EACCES, EINVAL
 from verifier.search.paths import push_path
@@ -179,8 +180,7 @@ def check_exit(env: Env, insn: Insn, op: Op) -> int:
 def check_packet_load(env: Env, insn: Insn, op: Op) -> int:
     """ld_abs, ld_ind: r6 holds the context; r0 gets packet bytes; r1..r5 are lost. Outside of the packet, the function
     ends with 0."""
-    if env.program.prog_type not in ("socket_filter", "sched_cls", "sched_act"):
-        env.reject(EINVAL, "BPF_LD_[ABS|IND] instructions not allowed for this program type")
+    check_packet_loads(env)
     ctx = env.read(6)
     check_leak(env, exception=False, check_lock=True, prefix="BPF_LD_[ABS|IND]")
     if ctx.type != PTR_TO_CTX:
