@@ -9,7 +9,7 @@ COUNT  ?= 10000
 SEED   ?= 0
 MINUTES ?= 15
 
-.PHONY: help run test lint format progs conformance bench fuzz-engines fuzz-verifier fuzz-loader prove build-native clean-native test-native bench-verifier wheel clean
+.PHONY: help run test lint format progs conformance bench fuzz-engines fuzz-verifier fuzz-objects fuzz-loader prove build-native clean-native test-native bench-verifier wheel clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ fuzz-engines: $(VENV)/.dev ## COUNT programs that a verifier takes and COUNT wil
 
 fuzz-verifier: $(VENV)/.dev ## random programs against the running kernel's verifier and its states against real runs, for MINUTES
 	@$(BIN)/python -m tests.fuzz.verifier --minutes $(MINUTES) --seed $(SEED) --jobs $(JOBS)
+
+fuzz-objects: $(VENV)/.dev ## COUNT changed programs of the objects of make conformance against the running kernel's verifier
+	@$(BIN)/python -m tests.fuzz.objects --count $(COUNT) --seed $(SEED)
 
 fuzz-loader: $(VENV)/.dev ## objects with changed bytes through the loader, for MINUTES; guided by atheris if it can be installed
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' || echo "no atheris here: mutants are drawn at random"
