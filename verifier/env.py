@@ -183,6 +183,7 @@ class Env:
         self.call_map: dict[int, MapSpec | None] = {}
         self.kfuncs: dict[int, KfuncMeta] = {}
         self.probe_mem: set[int] = set()
+        self.arena_alu: set[int] = set()
         self.subprogs: list[Subprog] = []
         self.subprog_at: dict[int, int] = {}
         self.exception_callback = 0

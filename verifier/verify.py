@@ -39,7 +39,7 @@ from verifier.search.liveness import Liveness
 from verifier.search.observe import Observer
 from verifier.search.scc import compute_scc
 from verifier.search.walk import check_function
-from verifier.state.reg_type import BASE_TYPE_MASK, PTR_TO_CTX
+from verifier.state.reg_type import BASE_TYPE_MASK, PTR_TO_ARENA, PTR_TO_CTX
 from verifier.text.log import Log
 from verifier.text.statistics import note_rewrites, write_statistics
 
@@ -207,5 +207,7 @@ def verified(program: Program, run: Env) -> VerifiedProgram:
         },
         func_names=tuple(sub.name for sub in run.subprogs),
         longest_run=longest_run(run),
+        arena_mem=frozenset(slot for slot, kind in enumerate(run.ptr_types) if kind == PTR_TO_ARENA),
+        arena_alu=frozenset(run.arena_alu),
         exception_cb=run.subprogs[run.exception_callback].start if run.exception_callback else 0,
     )

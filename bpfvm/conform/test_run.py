@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from bpfvm.btf import Btf
 from bpfvm.conform.expectation import TEST_DATA_LEN
+from bpfvm.engine.arena import AREA
 from bpfvm.engine.fast import FastEngine
 from bpfvm.engine.image import Image, link_image
 from bpfvm.errors import BpfvmError, SyscallError
@@ -19,7 +20,7 @@ from bpfvm.memory import Memory
 from bpfvm.obj.model import MapSpec, Program
 from bpfvm.runtime import Runtime
 from bpfvm.runtime.maps import Map
-from bpfvm.runtime.maps.arena import WINDOW, arena_of
+from bpfvm.runtime.maps.arena import arena_of
 from bpfvm.runtime.test_run import RUNNABLE, convert_ctx_access, make_context
 from bpfvm.session.make_maps import create
 from verifier.env import Env
@@ -131,7 +132,7 @@ def run_for_retval(
     if has_arena:
         gc.collect()  # an earlier run's range lies in a cycle, and a worker's address space has room for one
     try:
-        memory = Memory(MEMORY + (WINDOW if has_arena else 0), "off")
+        memory = Memory(MEMORY + (AREA if has_arena else 0), "off")
     except SyscallError as error:
         raise NotRun(_short(str(error))) from error
     try:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from bpfvm.errors import UsageError
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.opcodes import (
+    BPF_ALU,
     BPF_PSEUDO_BTF_ID,
     BPF_PSEUDO_FUNC,
     BPF_PSEUDO_MAP_FD,
@@ -32,7 +33,8 @@ class Image:
 
     insns: slots with all ld_imm64 resolved (src 0). source: the same slots as the verifier saw them, for messages.
     verified: False for raw instructions, whose faults are their own. probe_mem: slots of loads that read 0 at a bad
-    address. arena: kernel and user address where the program's arena begins. exception_cb: slot of the function that
+    address. arena: kernel and user address where the program's arena begins; arena_mem: slots of accesses through
+    pointers into it (`bpfvm.engine.arena`). exception_cb: slot of the function that
     gets what bpf_throw throws; 0 without one. longest_run: most instructions that one run can take; 0 when unknown.
     program: what was verified, if anything.
     """
@@ -41,6 +43,7 @@ class Image:
         "__weakref__",
         "_line_starts",
         "arena",
+        "arena_mem",
         "exception_cb",
         "insns",
         "line_info",
@@ -62,6 +65,7 @@ class Image:
         probe_mem: frozenset[int] = frozenset(),
         line_info: tuple[LineInfo, ...] = (),
         arena: tuple[int, int] | None = None,
+        arena_mem: frozenset[int] = frozenset(),
         exception_cb: int = 0,
         longest_run: int = 0,
         program: Program | None = None,
@@ -73,6 +77,7 @@ class Image:
         self.probe_mem = probe_mem
         self.line_info = line_info
         self.arena = arena
+        self.arena_mem = arena_mem
         self.exception_cb = exception_cb
         self.longest_run = longest_run
         self.program = program
@@ -126,7 +131,7 @@ def link_image(
     map's first value (0 where there is none). ksym: address of a kernel variable by BTF id. arena: see `Image`.
     Raises UsageError when a reference names a map that isn't there.
     """
-    insns = _resolved(vprog.insns, map_addrs, value_addrs, ksym)
+    insns = _resolved(_narrowed(vprog), map_addrs, value_addrs, ksym)
     return Image(
         vprog.program.name,
         insns,
@@ -134,9 +139,20 @@ def link_image(
         probe_mem=vprog.probe_mem,
         line_info=vprog.program.line_info,
         arena=arena,
+        arena_mem=vprog.arena_mem,
         exception_cb=vprog.exception_cb,
         longest_run=vprog.longest_run,
         program=vprog.program,
+    )
+
+
+def _narrowed(vprog: VerifiedProgram) -> tuple[Insn, ...]:
+    """The instructions; arithmetic on arena pointers is made 32 bits wide, as do_misc_fixups does."""
+    if not vprog.arena_alu:
+        return vprog.insns
+    return tuple(
+        insn._replace(code=insn.code & ~7 | BPF_ALU) if slot in vprog.arena_alu else insn
+        for slot, insn in enumerate(vprog.insns)
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bpfvm.engine.arena import NOT_THERE, ArenaAccess
 from bpfvm.engine.step import EXIT, Place, Regs, Step
 from bpfvm.engine.trap import Fault, Unsupported
 from bpfvm.isa import word
@@ -58,13 +59,24 @@ def ldxs(place: Place) -> Step:
 
 
 def load_acquire(place: Place) -> Step:
-    """As ldx; what follows is ordered after it."""
-    return ldx(place)
+    """As ldx; what follows is ordered after it. In an arena it leaves dst alone where no page is."""
+    if (arena := _arena(place)) is None:
+        return ldx(place)
+    memory = place.machine.memory
+    dst, src, off, size, following = place.insn.dst, place.insn.src, place.insn.off, place.op.size, place.next
+
+    def step(r: Regs) -> int:
+        addr = arena.find(r[src] + off, size)
+        if addr != NOT_THERE:
+            r[dst] = memory.load(addr, size)
+        return following
+
+    return step
 
 
 def st(place: Place) -> Step:
     """Memory at dst + off = imm, sign-extended to 64 bits and cut to size."""
-    store, size = place.machine.memory.store, place.op.size
+    store, size = _storer(place), place.op.size
     dst, off, following = place.insn.dst, place.insn.off, place.next
     value = word.truncate(place.insn.imm, size << 3)
 
@@ -77,7 +89,7 @@ def st(place: Place) -> Step:
 
 def stx(place: Place) -> Step:
     """Memory at dst + off = the low bytes of src."""
-    store, size = place.machine.memory.store, place.op.size
+    store, size = _storer(place), place.op.size
     dst, src, off, following = place.insn.dst, place.insn.src, place.insn.off, place.next
     mask = word.truncate(U64_MAX, size << 3)
 
@@ -120,12 +132,14 @@ def xchg(place: Place) -> Step:
 
 def cmpxchg(place: Place) -> Step:
     """Memory = src if memory equals r0 (its low half for 32 bits); r0 = what was there, zero-extended."""
-    memory, size = place.machine.memory, place.op.size
+    memory, size, find = place.machine.memory, place.op.size, _finder(place)
     dst, src, off, following = place.insn.dst, place.insn.src, place.insn.off, place.next
     mask = word.truncate(U64_MAX, size << 3)
 
     def step(r: Regs) -> int:
-        addr = (r[dst] + off) & U64_MAX
+        addr = find((r[dst] + off) & U64_MAX, size)
+        if addr == NOT_THERE:
+            return following
         old = memory.load(addr, size)
         memory.store(addr, size, r[src] & mask if old == r[0] & mask else old)
         r[0] = old
@@ -134,19 +148,41 @@ def cmpxchg(place: Place) -> Step:
     return step
 
 
+def _arena(place: Place) -> ArenaAccess | None:
+    """How the instruction reaches the arena, if that is where it goes."""
+    image = place.image
+    found = image.arena if place.slot in image.arena_mem else None
+    return ArenaAccess(place.machine.memory, found[0]) if found is not None else None
+
+
 def _loader(place: Place) -> Callable[[int, int], int]:
     memory = place.machine.memory
+    if (arena := _arena(place)) is not None:
+        return arena.load
     return memory.load_nofault if place.slot in place.image.probe_mem else memory.load
+
+
+def _storer(place: Place) -> Callable[[int, int, int], None]:
+    arena = _arena(place)
+    return arena.store if arena is not None else place.machine.memory.store
+
+
+def _finder(place: Place) -> Callable[[int, int], int]:
+    """(pointer, size) → address, NOT_THERE if the access is to do nothing."""
+    arena = _arena(place)
+    return arena.find if arena is not None else lambda pointer, _: pointer
 
 
 def _exchange(place: Place, compute: Callable[[int, int], int]) -> Step:
     """Memory at dst + off = compute(memory, src); with fetch, src = what was there, zero-extended."""
-    memory, size, fetch = place.machine.memory, place.op.size, place.op.fetch
+    memory, size, fetch, find = place.machine.memory, place.op.size, place.op.fetch, _finder(place)
     dst, src, off, following = place.insn.dst, place.insn.src, place.insn.off, place.next
     mask = word.truncate(U64_MAX, size << 3)
 
     def step(r: Regs) -> int:
-        addr = (r[dst] + off) & U64_MAX
+        addr = find((r[dst] + off) & U64_MAX, size)
+        if addr == NOT_THERE:
+            return following
         old = memory.load(addr, size)
         memory.store(addr, size, compute(old, r[src] & mask) & mask)
         if fetch:
@@ -187,10 +223,11 @@ def ld_ind(place: Place) -> Step:
 
 
 def addr_space_cast(place: Place) -> Step:
-    """dst = the arena pointer src as the kernel's address (imm 1) or the user's (imm 0x10000; NULL stays NULL)."""
+    """dst = the arena pointer that is the lower half of src (imm 1), or its user address (imm 0x10000; NULL stays
+    NULL)."""
     if place.image.arena is None:
         raise Unsupported("addr_space_cast in a program without an arena")
-    kernel, user = place.image.arena
+    user = place.image.arena[1]
     if place.insn.imm not in (1, 0x10000):
         raise Fault(f"addr_space_cast between address spaces {place.insn.imm >> 16} and {place.insn.imm & 0xFFFF}")
     to_kernel = place.insn.imm == 1
@@ -199,7 +236,7 @@ def addr_space_cast(place: Place) -> Step:
     def step(r: Regs) -> int:
         low = r[src] & U32_MAX
         if to_kernel:
-            r[dst] = (kernel + low) & U64_MAX
+            r[dst] = low
         else:
             r[dst] = (user & ~U32_MAX | low) if low else 0
         return following

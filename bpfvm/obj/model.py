@@ -205,3 +205,7 @@ class VerifiedProgram:
     """slot of the function that gets what bpf_throw throws; 0 without one"""
     longest_run: int = 0
     """most instructions that one run can take; 0 when that isn't known"""
+    arena_mem: frozenset[int] = frozenset()
+    """slots of accesses through pointers into the arena"""
+    arena_alu: frozenset[int] = frozenset()
+    """slots of 64-bit arithmetic on such pointers, of which only 32 bits count"""

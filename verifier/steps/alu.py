@@ -146,6 +146,8 @@ def _maybe_fork(env: Env, insn: Insn, name: str, dst: RegState) -> RegState:
 def _with_pointer(env: Env, insn: Insn, op: Op, dst: RegState, src: RegState, by_reg: bool) -> None:
     regs = env.frame.regs
     if PTR_TO_ARENA in (dst.type, src.type):
+        if op.cls == "alu64":
+            env.arena_alu.add(env.insn_idx)
         regs[insn.dst] = arena_arithmetic(dst, src)
         return
     if dst.type != SCALAR_VALUE and src.type != SCALAR_VALUE:

@@ -99,16 +99,20 @@ def load(regs: Registers, item: Item, window: Window | None, *, nofault: bool) -
     regs.set(insn.dst, f"(({text}) ^ {sign:#x}) - {sign:#x}", (-sign, sign - 1))
 
 
+def stored_value(regs: Registers, item: Item) -> str:
+    """What st, stx and store_release store, cut to its size."""
+    top = (1 << item.op.size * 8) - 1
+    if item.op.name == "st":
+        return f"{item.insn.imm & top:#x}"
+    given = regs.word(item.insn.src) if item.op.size == 8 else regs.loose(item.insn.src, 32)
+    fits = given.range[0] >= 0 and given.range[1] <= top
+    return given.text if fits else f"{given.text} & {top:#x}"
+
+
 def store(regs: Registers, item: Item, window: Window | None) -> None:
     """st, stx, store_release."""
     insn, size = item.insn, item.op.size
-    top = (1 << size * 8) - 1
-    if item.op.name == "st":
-        value = f"{insn.imm & top:#x}"
-    else:
-        given = regs.word(insn.src) if size == 8 else regs.loose(insn.src, 32)
-        fits = given.range[0] >= 0 and given.range[1] <= top
-        value = given.text if fits else f"{given.text} & {top:#x}"
+    value = stored_value(regs, item)
     place = _place(regs, insn.dst, insn.off, size, window, shadow=True)
     if place is None:
         regs.put(f"STORE({_exact(regs, insn.dst, insn.off)}, {size}, {value})")
@@ -123,18 +127,23 @@ _NEW: Final = {"atomic_add": "v + {0}", "atomic_or": "v | {0}", "atomic_and": "v
                "xchg": "{0}"}  # fmt: skip
 
 
-def atomic(regs: Registers, item: Item, window: Window | None) -> None:
-    """Atomic operations; an emulated CPU is never interrupted inside an instruction."""
-    insn, size, name = item.insn, item.op.size, item.op.name
-    top = (1 << size * 8) - 1
-    value = regs.word(insn.src)
+def new_value(regs: Registers, item: Item) -> str:
+    """What an atomic operation puts in the place of the value `v`."""
+    name, top = item.op.name, (1 << item.op.size * 8) - 1
+    value = regs.word(item.insn.src)
     fits = value.text if value.range[1] <= top else f"({value.text} & {top:#x})"
     if name == "cmpxchg":
         expected = regs.word(0)
         wanted = expected.text if expected.range[1] <= top else f"({expected.text} & {top:#x})"
-        new = f"{fits} if v == {wanted} else v"
-    else:
-        new = _NEW[name].format(fits) + (f" & {top:#x}" if name == "atomic_add" else "")
+        return f"{fits} if v == {wanted} else v"
+    return _NEW[name].format(fits) + (f" & {top:#x}" if name == "atomic_add" else "")
+
+
+def atomic(regs: Registers, item: Item, window: Window | None) -> None:
+    """Atomic operations; an emulated CPU is never interrupted inside an instruction."""
+    insn, size, name = item.insn, item.op.size, item.op.name
+    top = (1 << size * 8) - 1
+    new = new_value(regs, item)
     place = _place(regs, insn.dst, insn.off, size, window, shadow=True)
     exact = place.exact if place else ""
     if place and not place.test:

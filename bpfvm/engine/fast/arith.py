@@ -162,11 +162,10 @@ def condition(regs: Registers, item: Item) -> tuple[str, str]:
     return f"{a.text} {symbol} {b.text}", f"{a.text} {_FLIPPED[symbol]} {b.text}"
 
 
-def cast(regs: Registers, item: Item, arena: tuple[int, int]) -> None:
-    """addr_space_cast: to the kernel's address of an arena pointer (imm 1) or to the user's, where NULL stays NULL."""
-    kernel, user = arena
+def cast(regs: Registers, item: Item, user: int) -> None:
+    """addr_space_cast: to an arena pointer, the lower half (imm 1), or to its user address, where NULL stays NULL."""
     low = regs.low(item.insn.src)
     if item.insn.imm == 1:
-        regs.set(item.insn.dst, f"{kernel:#x} + {low.text}", (kernel, kernel + U32_MAX))
+        regs.set(item.insn.dst, low.text, (0, U32_MAX))
     else:
         regs.set(item.insn.dst, f"({user & ~U32_MAX:#x} | {low.text}) if {low.text} else 0", (0, U64_MAX))

@@ -15,6 +15,7 @@ from functools import cache
 from types import CodeType, TracebackType
 from typing import Any, Final
 
+from bpfvm.engine.arena import ArenaAccess
 from bpfvm.engine.fast.access import Window
 from bpfvm.engine.fast.text import Target
 from bpfvm.engine.fast.translate import Translation, flow_of, tail_calls, translate
@@ -203,7 +204,7 @@ class FastEngine(Interpreter):
             "BASE": base, "END": base + WORD, "STACK": self._stack, "M": self, "MEMORY": memory, "IMAGE": image,
             "FRAME": code.frame, "LOAD": memory.load, "LOAD_NOFAULT": memory.load_nofault, "STORE": memory.store,
             "HELPER": self.services.helper, "KFUNC": self.services.kfunc, "from_bytes": int.from_bytes,
-            "SWAPPED": _swapped(),
+            "SWAPPED": _swapped(), "ARENA": ArenaAccess(memory, image.arena[0] if image.arena else 0),
             "INTERPRET": self._interpreting(image), "TAIL": self._hand_over,
             "TOO_DEEP": lambda slot: trap_at(image, slot, Unsupported(f"more than {MAX_DEPTH} frames")),
             **{f"{name}{width}": getattr(word, f"{name}{width}")

@@ -24,11 +24,12 @@ Kind = Literal["goto", "cond", "may_goto", "exit", "interp"]
 
 
 class Item(NamedTuple):
-    """One instruction and where it is."""
+    """One instruction and where it is. keeps: it may leave the register that it writes as it is (in an arena)."""
 
     slot: int
     insn: Insn
     op: Op
+    keeps: bool = False
 
 
 class TooLarge(Exception):
@@ -145,7 +146,8 @@ def _block(rows: Rows, start: int, leaders: set[int]) -> Block:
             return block
         insn = rows.image.insns[slot]
         ends, targets = _leaves(rows, slot)
-        block.items.append(Item(slot, insn, op))
+        keeps = slot in rows.image.arena_mem and (op.fetch or op.name == "load_acquire")
+        block.items.append(Item(slot, insn, op, keeps))
         if ends:
             if op.name == "exit":
                 block.kind = "exit"

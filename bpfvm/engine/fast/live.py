@@ -22,7 +22,7 @@ def reads(item: Item) -> int:
     if name in PACKET:
         return 1 << 6 | (src if name == "ld_ind" else 0)
     if op.cls in ("ldx",) or name in ("load_acquire", "addr_space_cast"):
-        return src
+        return src | (dst if item.keeps else 0)
     if op.cls == "st":
         return dst
     if op.cls == "stx":

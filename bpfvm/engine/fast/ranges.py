@@ -94,7 +94,7 @@ def after(item: Item, state: list[Range], wide: int = 0) -> None:
         found = cut(fold(op.name, op.width, left, operand(item, tuple(state)), op.size), op.width)
     elif op.name == "ld_imm64":
         found = wide, wide
-    elif op.size and op.size < 8 and op.name != "ldxs":
+    elif op.size and op.size < 8 and op.name != "ldxs" and not item.keeps:
         found = 0, (1 << op.size * 8) - 1
     state[dst] = found
 

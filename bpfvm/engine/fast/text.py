@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bpfvm.engine.fast import access, arith
+from bpfvm.engine.fast import access, arena, arith
 from bpfvm.engine.fast.access import Window
 from bpfvm.engine.fast.flow import CALLS, PACKET, STORES, TAIL_CALL, Block, Item
 from bpfvm.engine.fast.ranges import FULL, State
@@ -90,7 +90,7 @@ def _instruction(regs: Registers, item: Item, target: Target) -> None:
     name, op, insn = item.op.name, item.op, item.insn
     if name == "addr_space_cast":
         assert target.image.arena is not None
-        arith.cast(regs, item, target.image.arena)
+        arith.cast(regs, item, target.image.arena[1])
     elif op.cls in ("alu", "alu64"):
         arith.write(regs, item)
     elif name == "ld_imm64":
@@ -100,6 +100,8 @@ def _instruction(regs: Registers, item: Item, target: Target) -> None:
         _call(regs, item, target)
     elif name in PACKET:
         _packet(regs, item, target)
+    elif item.slot in target.image.arena_mem:
+        arena.write(regs, item)
     elif name in STORES:
         access.store(regs, item, target.window)
     elif op.cls == "ldx" or name == "load_acquire":

@@ -350,7 +350,7 @@ class JitEngine:
         """Everything that the code depends on."""
         facts = (identity(), sorted(wanted.entries), wanted.kasan, wanted.fuel, wanted.loops,
                  sorted(wanted.arrays.items()), sorted(callback_starts(image)), image.verified, sorted(image.probe_mem),
-                 image.arena)  # fmt: skip
+                 image.arena, sorted(image.arena_mem))  # fmt: skip
         return repr(facts).encode() + encode(image.insns)
 
     def _plan(self, image: Callable[[], Image | None], wanted: Wanted) -> Build:

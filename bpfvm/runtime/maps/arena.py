@@ -2,7 +2,7 @@
 """BPF_MAP_TYPE_ARENA: pages that programs and user space share (kernel/bpf/arena.c, 6.18).
 
 As in the kernel 4 GiB of addresses are set aside, so that an arena pointer's lower half can't lead anywhere else.
-A page that isn't allocated reads as zero; other than there a program can also store into it until it is allocated.
+What programs do where no page is allocated: `bpfvm.engine.arena`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import errno
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from bpfvm.engine.arena import AREA, BEFORE, PAGE_SHIFT, WINDOW, page_table
 from bpfvm.errors import SyscallError
 from bpfvm.isa import map_types as mt
 from bpfvm.isa.word import U32_MAX, u32
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
 
 SEGV_ON_FAULT, NO_USER_CONV = 1 << 17, 1 << 18
-WINDOW: Final = 1 << 32
-GUARD: Final = 1 << 16
-"""half on either side of the window: as far as an instruction's offset reaches"""
 USER_START: Final = 0x7F00_0000_0000
 """where user space maps an arena that doesn't say"""
 
@@ -50,12 +48,12 @@ class ArenaMap(Map):
     def __init__(self, rt: Runtime, spec: MapSpec, map_id: int) -> None:
         super().__init__(rt, spec, map_id)
         self.user_start = spec.map_extra or USER_START
-        self._block = self.memory.alloc_sparse(WINDOW + GUARD, what=f"arena '{spec.name}'; see Session(arenas=True)")
-        self.window = self._block + GUARD // 2
+        self._block = self.memory.alloc_sparse(AREA, what=f"arena '{spec.name}'; see Session(arenas=True)")
+        self.window = self._block + BEFORE
         self._used: set[int] = set()
         initial = spec.initial or b""
         self.memory.write(self.kernel_address(0), initial)
-        self._used.update(range(-(-len(initial) // PAGE_SIZE)))
+        self._place(range(-(-len(initial) // PAGE_SIZE)))
 
     def destroy(self) -> None:
         self.memory.free(self._block)
@@ -81,9 +79,19 @@ class ArenaMap(Map):
         wanted = range(first, first + count)
         if first < 0 or first > self.max_entries - count or not self._used.isdisjoint(wanted):
             return 0
-        self._used.update(wanted)
-        self.memory.write(self.kernel_address(first), bytes(count * PAGE_SIZE))
+        self._place(wanted)
         return self.user_start & ~U32_MAX | u32(self.user_start + first * PAGE_SIZE)
+
+    def _place(self, pages: range) -> None:
+        """Pages are there from now on."""
+        self._used.update(pages)
+        self._show(pages, 1)
+
+    def _show(self, pages: Iterable[int], there: int) -> None:
+        """What the table that engines look into says about pages."""
+        first = page_table(self.window) + (BEFORE >> PAGE_SHIFT)
+        for page in pages:
+            self.memory.store(first + (self.kernel_address(page) - self.window >> PAGE_SHIFT), 1, there)
 
     def _first_fit(self, count: int) -> int:
         first = 0
@@ -101,6 +109,7 @@ class ArenaMap(Map):
         freed = range(first, min(first + count, self.max_entries))
         for page in self._used.intersection(freed):
             self.memory.write(self.kernel_address(page), bytes(PAGE_SIZE))
+        self._show(freed, 0)
         self._used.difference_update(freed)
 
     def reserve_pages(self, address: int, count: int) -> int:
@@ -139,5 +148,9 @@ class ArenaMap(Map):
 
 
 def arena_of(maps: Iterable[Map]) -> tuple[int, int] | None:
-    """(window, start in user space) of the arena among a program's maps: what its image needs."""
-    return next(((each.window, each.user_start) for each in maps if isinstance(each, ArenaMap)), None)
+    """(window, start in user space) of the arena among a program's maps: what its image needs. Without user addresses
+    (BPF_F_NO_USER_CONV) a cast to one gives the lower half."""
+    for each in maps:
+        if isinstance(each, ArenaMap):
+            return each.window, 0 if each.spec.map_flags & NO_USER_CONV else each.user_start
+    return None

@@ -7,6 +7,7 @@ import errno
 
 import pytest
 
+from bpfvm.engine.arena import ArenaAccess
 from bpfvm.errors import SyscallError
 from bpfvm.memory import Memory
 from bpfvm.obj.model import MapSpec
@@ -71,3 +72,19 @@ def test_user_space_reads_what_it_mapped() -> None:
     for address in (USER_START - 1, USER_START + 8 * PAGE - 1):
         with pytest.raises(SyscallError, match="EFAULT"):
             made.read(address, 2)
+
+
+def test_only_allocated_pages_are_there() -> None:
+    made = make(start=(1 << 44) + (7 << 20))
+    access = ArenaAccess(made.memory, made.window)
+    low = 7 << 20
+    assert made.reserve_pages(made.user_start + PAGE, 1) == 0
+    for page in (0, 1, 2):
+        access.store(low + page * PAGE, 8, 1)
+        assert access.load(low + page * PAGE, 8) == 0
+    page = made.alloc_pages(made.user_start, 1, -1)
+    access.store(low, 8, 5)
+    assert (access.load(low, 8), made.read(page, 8)) == (5, (5).to_bytes(8, "little"))
+    made.free_pages(page, 1)
+    access.store(low, 8, 6)
+    assert (access.load(low, 8), made.read(page, 8)) == (0, bytes(8))
