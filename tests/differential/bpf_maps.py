@@ -14,13 +14,21 @@ from bpfvm.isa.map_types import MAP_TYPES
 _NR = {"x86_64": 321, "aarch64": 280, "riscv64": 280}.get(platform.machine())
 CREATE, LOOKUP, UPDATE, DELETE, NEXT_KEY = range(5)
 BTF_LOAD, LOOKUP_AND_DELETE, FREEZE = 18, 21, 22
+LOOKUP_BATCH, LOOKUP_AND_DELETE_BATCH, UPDATE_BATCH, DELETE_BATCH = range(24, 28)
+UNWRITTEN = b"\xa5"
+"""what buffers hold before the kernel writes to them"""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _bpf(command: int, attr: bytes) -> tuple[int, int]:
+    return _bpf_attr(command, attr)[:2]
+
+
+def _bpf_attr(command: int, attr: bytes) -> tuple[int, int, bytes]:
+    """Result, errno, and what the kernel wrote into the attributes."""
     buffer = ctypes.create_string_buffer(attr, 144)
     result = _libc.syscall(_NR, command, buffer, len(buffer))
-    return result, ctypes.get_errno() if result < 0 else 0
+    return result, ctypes.get_errno() if result < 0 else 0, buffer.raw
 
 
 def create(
@@ -72,6 +80,9 @@ def unusable() -> str:
         return f"BPF_MAP_CREATE: {os.strerror(error)}"
     os.close(fd)
     return ""
+
+
+_Batch = tuple[int, int, bytes, bytes, bytes]
 
 
 class KernelMap:
@@ -127,3 +138,30 @@ class KernelMap:
         out = ctypes.create_string_buffer(max(self.value_size, 1))
         error = self._elem(LOOKUP_AND_DELETE, key or None, out)
         return error, b"" if error else out.raw
+
+    def _batch(self, command: int, count: int, keys: bytes, values: bytes, token: bytes | None, flags: int) -> _Batch:
+        out = UNWRITTEN * max(self.key_size, 4)
+        held = [ctypes.create_string_buffer(each, max(len(each), 1)) for each in (out, keys, values)]
+        start = ctypes.create_string_buffer(token) if token is not None else None
+        addresses = [ctypes.addressof(each) for each in held]
+        attr = struct.pack("<4QIIQQ", ctypes.addressof(start) if start else 0, *addresses, count, self.fd, flags, 0)
+        _, error, written = _bpf_attr(command, attr)
+        next_, keys, values = (
+            each.raw[:size] for each, size in zip(held, (len(out), len(keys), len(values)), strict=True)
+        )
+        return error, int.from_bytes(written[32:36], "little"), next_, keys, values
+
+    def lookup_batch(self, token: bytes | None, count: int, flags: int = 0, *, delete: bool = False) -> _Batch:
+        """(errno, count, out_batch, keys, values): what was written and what wasn't."""
+        command = LOOKUP_AND_DELETE_BATCH if delete else LOOKUP_BATCH
+        keys, values = UNWRITTEN * (self.key_size * count), UNWRITTEN * (self.value_size * count)
+        return self._batch(command, count, keys, values, token, flags)
+
+    def update_batch(self, items: list[tuple[bytes, bytes]], flags: int = 0) -> tuple[int, int]:
+        """(errno, count)"""
+        keys, values = (b"".join(each) for each in zip(*items, strict=True)) if items else (b"", b"")
+        return self._batch(UPDATE_BATCH, len(items), keys, values, None, flags)[:2]
+
+    def delete_batch(self, keys: list[bytes], flags: int = 0) -> tuple[int, int]:
+        """(errno, count)"""
+        return self._batch(DELETE_BATCH, len(keys), b"".join(keys), b"", None, flags)[:2]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bpfvm.isa import map_types as mt
 from bpfvm.memory.fault import PAGE_SIZE
 from bpfvm.obj.model import MapSpec
+from bpfvm.runtime.maps import batch
 from bpfvm.runtime.maps.base import ACCESS_MASK, F_INNER_MAP, F_NUMA_NODE, Map, access_ok, round8
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class ArrayMap(Map):
     """Values lie one behind the other from ``values``, each rounded up to 8 bytes. Keys come in ascending order."""
 
     kind = "array"
+    batches = batch.ARRAY
     __slots__ = ("_key_addr", "stride", "values")
 
     @classmethod

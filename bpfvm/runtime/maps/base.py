@@ -5,7 +5,7 @@ SyscallError)."""
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from bpfvm.btf import types as t
@@ -13,6 +13,7 @@ from bpfvm.errors import SyscallError, UsageError
 from bpfvm.isa import map_types as mt
 from bpfvm.memory.views import View
 from bpfvm.obj.model import MapSpec
+from bpfvm.runtime.maps import batch
 from bpfvm.runtime.maps.special import fields_of
 
 if TYPE_CHECKING:
@@ -44,12 +45,14 @@ class Map:
     """A map of one kind. Subclasses override ``check`` and the ``*_elem`` methods, the program's side: keys and
     values are bytes (a value is one CPU's), results are a value's address (0: none) or 0 / a negative errno.
 
-    ``lookup``, ``get``, ``update``, ``delete``, ``next_key``, ``items`` are user space's system calls: they obey
-    freezing and the read-only and write-only flags, work on all CPUs' values, and raise SyscallError. Kernel source:
-    kernel/bpf/syscall.c.
+    ``lookup``, ``get``, ``update``, ``delete``, ``next_key``, ``items``, ``*_batch`` are user space's system calls:
+    they obey freezing and the read-only and write-only flags, work on all CPUs' values, and raise SyscallError. Kernel
+    source: kernel/bpf/syscall.c.
     """
 
     kind: ClassVar[str] = ""
+    batches: ClassVar[frozenset[batch.Command]] = frozenset()
+    """what this kind can do with many elements at once"""
     __slots__ = (
         "addr",
         "cpus",
@@ -163,6 +166,11 @@ class Map:
         addr = self.peek_addr(key)
         return self.memory.read(addr, self.value_size) if addr else -errno.ENOENT
 
+    def seen_value(self, key: bytes) -> bytes | int:
+        """The same without what special fields hold."""
+        found = self._value(key)
+        return self._without_special(found) if isinstance(found, bytes) else found
+
     def peek_addr(self, key: bytes) -> int:
         """As lookup_elem, but leaves no trace (of use, for LRU maps)."""
         return self.lookup_elem(key)
@@ -174,6 +182,10 @@ class Map:
     def _next_key(self, key: bytes | None) -> bytes | int:
         """The key behind ``key``, the first for None or an unknown one, or a negative errno."""
         return -ENOTSUPP
+
+    def _lookup_batch(self, token: bytes | None, count: int, *, delete: bool) -> batch.Batch:
+        """Where the kind's batches begin and end."""
+        return batch.by_key(self, token, count)
 
     @property
     def user_value_size(self) -> int:
@@ -193,8 +205,8 @@ class Map:
         if flags & ~mt.BPF_F_LOCK or (flags & mt.BPF_F_LOCK and not self.has_lock):
             self._fail(-errno.EINVAL, "lookup")
         self._check_key(key)
-        found = self._value(key)
-        return self._without_special(found) if isinstance(found, bytes) else self._fail(found, "lookup")
+        found = self.seen_value(key)
+        return found if isinstance(found, bytes) else self._fail(found, "lookup")
 
     def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
         """BPF_MAP_UPDATE_ELEM. Raises SyscallError (EEXIST, ENOENT, E2BIG, EINVAL, EPERM …)."""
@@ -202,8 +214,7 @@ class Map:
         if flags & mt.BPF_F_LOCK and not self.has_lock:
             self._fail(-errno.EINVAL, "update")
         self._check_key(key)
-        if len(value) != self.user_value_size:
-            raise UsageError(f"{self!r}: a value has {self.user_value_size} bytes, not {len(value)}")
+        self._check_value(value)
         self._done(self._replace(key, value, flags), "update")
 
     def delete(self, key: bytes) -> None:
@@ -231,9 +242,33 @@ class Map:
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """All (key, value) in the order of next_key, values as get returns them."""
         for key in self.keys():
-            value = self._value(key)
+            value = self.seen_value(key)
             if isinstance(value, bytes):
-                yield key, self._without_special(value)
+                yield key, value
+
+    def lookup_batch(self, token: bytes | None, count: int, flags: int = 0, *, delete: bool = False) -> batch.Batch:
+        """BPF_MAP_LOOKUP_BATCH, or LOOKUP_AND_DELETE_BATCH: up to ``count`` elements from where ``token`` (the last
+        answer's ``next``) says, from the start for None. Raises SyscallError(EPERM, ENOTSUPP, EINVAL)."""
+        self._allow(read=True, write=delete)
+        batch.check(self, "lookup_and_delete" if delete else "lookup", flags)
+        return self._lookup_batch(token, count, delete=delete)
+
+    def update_batch(self, items: Sequence[tuple[bytes, bytes]], flags: int = 0) -> batch.Batch:
+        """BPF_MAP_UPDATE_BATCH of (key, value). Raises SyscallError as lookup_batch."""
+        self._allow(write=True)
+        batch.check(self, "update", flags)
+        for key, value in items:
+            self._check_key(key)
+            self._check_value(value)
+        return batch.update(self, items, flags)
+
+    def delete_batch(self, keys: Sequence[bytes], flags: int = 0) -> batch.Batch:
+        """BPF_MAP_DELETE_BATCH. Raises SyscallError as lookup_batch."""
+        self._allow(write=True)
+        batch.check(self, "delete", flags)
+        for key in keys:
+            self._check_key(key)
+        return batch.delete(self, keys)
 
     def freeze(self) -> None:
         """BPF_MAP_FREEZE: no more writes from user space. Raises SyscallError(EBUSY when frozen already, ENOTSUPP)."""
@@ -258,6 +293,10 @@ class Map:
     def _check_key(self, key: bytes) -> None:
         if len(key) != self.key_size:
             raise UsageError(f"{self!r}: a key has {self.key_size} bytes, not {len(key)}")
+
+    def _check_value(self, value: bytes) -> None:
+        if len(value) != self.user_value_size:
+            raise UsageError(f"{self!r}: a value has {self.user_value_size} bytes, not {len(value)}")
 
     def _fail(self, code: int, what: str) -> NoReturn:
         raise SyscallError(-code, f"{what} in {self!r}")

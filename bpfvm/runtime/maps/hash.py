@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from bpfvm.isa import map_types as mt
 from bpfvm.obj.model import MapSpec
+from bpfvm.runtime.maps import batch
 from bpfvm.runtime.maps.base import (
     ACCESS_MASK,
     F_NO_COMMON_LRU,
@@ -72,6 +73,7 @@ class HashMap(Map):
     goes."""
 
     kind = "hash"
+    batches = batch.HASH
     __slots__ = ("_elements", "_free")
 
     @classmethod
@@ -177,3 +179,6 @@ class HashMap(Map):
     def _next_key(self, key: bytes | None) -> bytes | int:
         found = self._elements.after(key)
         return -errno.ENOENT if found is None else found
+
+    def _lookup_batch(self, token: bytes | None, count: int, *, delete: bool) -> batch.Batch:
+        return batch.by_bucket(self, self._elements, token, count, delete=delete)

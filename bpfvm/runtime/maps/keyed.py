@@ -9,20 +9,24 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, eq=False)
 class Element:
-    """An element's block: the key lies at ``addr``, its values (one, or one per CPU) at ``values``."""
+    """An element's block: the key lies at ``addr``, its values (one, or one per CPU) at ``values``. serial: grows with
+    each element that is put in; hash: of the key, -1 until somebody needs it."""
 
     addr: int
     values: tuple[int, ...]
     key: bytes = b""
     place: int = 0
+    serial: int = 0
+    hash: int = -1
 
 
 class Ordered:
     """A dict that can also say which key follows a given one. Replacing an element keeps its key's place."""
 
-    __slots__ = ("_by_key", "_order")
+    __slots__ = ("_by_key", "_order", "_serial")
 
     def __init__(self) -> None:
+        self._serial = 0
         self._by_key: dict[bytes, Element] = {}
         self._order: list[bytes | None] = []
 
@@ -45,6 +49,8 @@ class Ordered:
         else:
             element.place = len(self._order)
             self._order.append(key)
+        self._serial += 1
+        element.serial, element.hash = self._serial, -1
         self._by_key[key] = element
 
     def remove(self, key: bytes) -> Element | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bpfvm.isa import map_types as mt
 from bpfvm.obj.model import MapSpec
+from bpfvm.runtime.maps import batch
 from bpfvm.runtime.maps.base import ACCESS_MASK, F_NUMA_NODE, KMALLOC_MAX_SIZE, Map, access_ok
 from bpfvm.runtime.maps.keyed import Element
 
@@ -30,6 +31,7 @@ class LpmTrieMap(Map):
     """Elements by their prefix as text of bits. A block is the key's data, then the value."""
 
     kind = "lpm_trie"
+    batches = batch.TRIE
     __slots__ = ("_elements", "_order")
 
     @classmethod

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bpfvm.isa import map_types as mt
 from bpfvm.obj.model import MapSpec
+from bpfvm.runtime.maps import batch
 from bpfvm.runtime.maps.array import check_array, next_index
 from bpfvm.runtime.maps.base import ENOTSUPP, F_INNER_MAP, Map
 from bpfvm.runtime.maps.hash import check_flags, check_hash
@@ -73,6 +74,7 @@ class ArrayOfMapsMap(_Outer):
     """Addresses lie one behind the other from ``values``; 0 where nothing is."""
 
     kind = "array_of_maps"
+    batches = batch.ARRAY
     __slots__ = ("values",)
 
     @classmethod
@@ -128,6 +130,7 @@ class HashOfMapsMap(_Outer):
     """An element's address is kept with its key."""
 
     kind = "hash_of_maps"
+    batches = batch.HASH
     __slots__ = ("_elements",)
 
     @classmethod
@@ -167,3 +170,6 @@ class HashOfMapsMap(_Outer):
     def _next_key(self, key: bytes | None) -> bytes | int:
         found = self._elements.after(key)
         return -errno.ENOENT if found is None else found
+
+    def _lookup_batch(self, token: bytes | None, count: int, *, delete: bool) -> batch.Batch:
+        return batch.by_bucket(self, self._elements, token, count, delete=delete)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bpfvm.isa import map_types as mt
 from bpfvm.obj.model import MapSpec
+from bpfvm.runtime.maps import batch
 from bpfvm.runtime.maps.array import check_array, check_index_update, next_index
 from bpfvm.runtime.maps.base import F_NUMA_NODE, PCPU_MIN_UNIT_SIZE, Map, round8
 
@@ -20,6 +21,7 @@ class PercpuArrayMap(Map):
     """User space reads and writes all CPUs' values at once: one behind the other, each rounded up to 8 bytes."""
 
     kind = "percpu_array"
+    batches = batch.ARRAY
     __slots__ = ("_key_addr", "areas", "stride")
 
     @classmethod
