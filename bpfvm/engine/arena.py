@@ -9,10 +9,11 @@ a page, so that compiled code finds it.
 
 from __future__ import annotations
 
-from typing import Final
-
-from bpfvm.engine.services import EngineMemory
 from bpfvm.isa.word import U64_MAX
+from bpfvm.typed import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from bpfvm.engine.services import EngineMemory
 
 PAGE_SHIFT: Final = 12
 WINDOW: Final = 1 << 32

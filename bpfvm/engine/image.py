@@ -7,9 +7,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from bpfvm.errors import UsageError
+from bpfvm.isa.helper_ids import HELPER_ID
 from bpfvm.isa.insn import Insn
 from bpfvm.isa.opcodes import (
     BPF_ALU,
+    BPF_CALL,
+    BPF_JMP,
     BPF_PSEUDO_BTF_ID,
     BPF_PSEUDO_FUNC,
     BPF_PSEUDO_MAP_FD,
@@ -24,6 +27,7 @@ from bpfvm.typed import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from bpfvm.obj.model import LineInfo, Program, VerifiedProgram
 
+STACK_WALKERS: Final = frozenset(HELPER_ID[name] for name in ("get_stackid", "get_stack", "get_task_stack"))
 CALLBACK_BASE: Final = 0xFFFF_FFFF_C000_0000
 """Handles of callbacks count from here, 8 per slot: they look like code addresses and no data is there."""
 
@@ -36,7 +40,8 @@ class Image:
     address. arena: kernel and user address where the program's arena begins; arena_mem: slots of accesses through
     pointers into it (`bpfvm.engine.arena`). exception_cb: slot of the function that
     gets what bpf_throw throws; 0 without one. longest_run: most instructions that one run can take; 0 when unknown.
-    program: what was verified, if anything.
+    program: what was verified, if anything. functions: first slot and name of each, in order. walks_stack: it calls a
+    helper that looks at the call chain.
     """
 
     __slots__ = (
@@ -45,6 +50,7 @@ class Image:
         "arena",
         "arena_mem",
         "exception_cb",
+        "functions",
         "insns",
         "line_info",
         "longest_run",
@@ -53,6 +59,7 @@ class Image:
         "program",
         "source",
         "verified",
+        "walks_stack",
     )
 
     def __init__(
@@ -69,6 +76,7 @@ class Image:
         exception_cb: int = 0,
         longest_run: int = 0,
         program: Program | None = None,
+        functions: tuple[tuple[int, str], ...] = (),
     ) -> None:
         self.name = name
         self.insns = insns
@@ -81,6 +89,9 @@ class Image:
         self.exception_cb = exception_cb
         self.longest_run = longest_run
         self.program = program
+        self.functions = functions
+        called = {insn.imm for insn in insns if insn.code == BPF_JMP | BPF_CALL and not insn.src}
+        self.walks_stack = not called.isdisjoint(STACK_WALKERS)
         self._line_starts = tuple(line.insn for line in line_info)
 
     def __repr__(self) -> str:
@@ -143,7 +154,15 @@ def link_image(
         exception_cb=vprog.exception_cb,
         longest_run=vprog.longest_run,
         program=vprog.program,
+        functions=_functions(vprog),
     )
+
+
+def _functions(vprog: VerifiedProgram) -> tuple[tuple[int, str], ...]:
+    """First slot and name of each function; names may be missing."""
+    starts = vprog.subprog_starts
+    names = (*vprog.func_names, *[""] * len(starts))[: len(starts)]
+    return tuple(zip(starts, names, strict=True))
 
 
 def _narrowed(vprog: VerifiedProgram) -> tuple[Insn, ...]:

@@ -6,6 +6,7 @@ One function per operation lives in `alu`, `jump`, `mem` and `calls`; `OPERATION
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,6 +25,8 @@ from bpfvm.memory.fault import MemoryFault
 from bpfvm.typed import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from bpfvm.engine.services import EngineMemory, Packet, Services, TailCalls
 
 BPF_MAX_LOOPS: Final = 8 * 1024 * 1024
@@ -88,6 +91,10 @@ class Frame:
         """Run the callback `handle` of this frame's program with up to 5 arguments; its r0."""
         return self._machine.call_func(self.image, handle, args)
 
+    def callers(self) -> list[tuple[Image, int]]:
+        """All running frames, innermost first: the program, and the slot of the call it is in."""
+        return self._machine.callers()
+
 
 class Interpreter:
     """Runs images on one memory with one set of services.
@@ -126,6 +133,24 @@ class Interpreter:
         if self._frame is None:
             raise UsageError("no program is running")
         return self._frame
+
+    def callers(self) -> list[tuple[Image, int]]:
+        """All running frames, innermost first: the program, and the slot of the call it is in.
+
+        They are found on Python's own stack, so that calls needn't keep book."""
+        found: list[tuple[Image, int]] = []
+        python: FrameType | None = sys._getframe(1)
+        while python is not None:
+            if (place := self._place_of(python)) is not None:
+                found.append(place)
+            python = python.f_back
+        return found
+
+    def _place_of(self, python: FrameType) -> tuple[Image, int] | None:
+        """Where a Python frame is in a program that it runs for this engine; None if it doesn't."""
+        if python.f_code is not Interpreter._follow.__code__ or python.f_locals["self"] is not self:
+            return None
+        return python.f_locals["image"], python.f_locals["slot"]
 
     def run(self, image: Image, ctx: int, *, fuel: int | None = None) -> int:
         """Run `image` from its start with r1 = ctx; r0 as u64.

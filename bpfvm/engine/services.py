@@ -36,6 +36,10 @@ class CallFrame(Protocol):
     def call(self, handle: int, *args: int) -> int:
         """Run the callback `handle` (what a ld_imm64 of a function gave) of the calling program; its r0 as u64."""
 
+    def callers(self) -> list[tuple[Image, int]]:
+        """All running frames, innermost first: the program, and the slot of the call it is in. Raises Unsupported in
+        compiled code; images with `walks_stack` are never compiled."""
+
 
 class Services(Protocol):
     """Kernel functions by number. Arguments are r1..r5 as u64, all five always; the result is taken modulo 2**64."""

@@ -102,10 +102,10 @@ def hashed(rt: Runtime, pointer: int) -> int:
 
 
 def _symbol(rt: Runtime, kind: str, addr: int) -> bytes:
-    name = rt.symbol(addr)
-    if name is None:
+    found = rt.find_symbol(addr, returned=kind == "pB")
+    if found is None:
         return f"{addr:#x}".encode()
-    return name.encode() if kind == "ps" else f"{name}+0x0/0x0".encode()
+    return (found.name if kind == "ps" else f"{found.name}+{found.offset:#x}/{found.size:#x}").encode()
 
 
 def _address(rt: Runtime, kind: str, addr: int) -> bytes:

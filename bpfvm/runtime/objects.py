@@ -36,6 +36,10 @@ class NoFrame:
         """There is no program to call back."""
         raise Unsupported("a callback outside of a program")
 
+    def callers(self) -> list[tuple[Image, int]]:
+        """No program runs."""
+        return []
+
 
 class Objects:
     """Addresses of live objects → their special fields. A per-CPU object goes by the address of CPU 0's copy."""

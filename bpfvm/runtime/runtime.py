@@ -27,6 +27,7 @@ from bpfvm.runtime.maps.prog_owner import ProgOwner
 from bpfvm.runtime.maps.special import check_fields
 from bpfvm.runtime.objects import Objects
 from bpfvm.runtime.prandom import Prandom
+from bpfvm.runtime.prog_text import ProgramText, Symbol
 from bpfvm.runtime.subsystem import Tasks
 from bpfvm.runtime.test_run import Packet
 from bpfvm.runtime.trace import TraceLine
@@ -68,6 +69,7 @@ class Runtime:
         self.iterators: dict[int, Iterator[int]] = {}
         self.objects = Objects(self)
         self.later = Later()
+        self.text = ProgramText()
         self.kfuncs: dict[str, Kfunc] = dict(KFUNCS)
         self.percpu_vars: dict[int, tuple[int, ...]] = {}
         self.trace_lines: list[TraceLine] = []
@@ -198,6 +200,15 @@ class Runtime:
             self.clock.ns = max(self.clock.ns, callback.expires or 0)
             self.later.fire(callback)
         self.clock.ns = max(self.clock.ns, until)
+
+    def find_symbol(self, addr: int, *, returned: bool = False) -> Symbol | None:
+        """What kallsyms would say about ``addr``; ``returned``: of a return address, which may lie behind its call's
+        function."""
+        name = self.symbol(addr)
+        if name is not None:
+            return Symbol(name, 0, 0)
+        found = self.text.find(addr - returned)
+        return found._replace(offset=found.offset + returned) if found is not None else None
 
     # --- the current task -------------------------------------------------------------------------------------------
     def _current_view(self) -> View | None:

@@ -12,7 +12,7 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 from functools import cache
-from types import CodeType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Final
 
 from bpfvm.engine.arena import ArenaAccess
@@ -148,6 +148,13 @@ class FastEngine(Interpreter):
             return self.caught(image, thrown.cookie)
         finally:
             self._frame, self._depth = caller, depth
+
+    def _place_of(self, python: FrameType) -> tuple[Image, int] | None:
+        for code in (*self._plain.values(), *self._counting.values()):
+            made = code.lines.get(python.f_code)
+            if made is not None:
+                return code.image, made.slots[python.f_lineno - 1]
+        return super()._place_of(python)
 
     def _go_on(self, depth: int) -> int:
         """Run the programs that tail calls of this frame lead to; the last one's r0."""

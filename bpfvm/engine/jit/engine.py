@@ -45,8 +45,8 @@ class JitEngine:
     """Runs images on one memory with one set of services; `Interpreter`'s parameters and methods.
 
     cache_dir: where object code is kept, by default the user's cache folder; "" keeps nothing. tier: "quick" or "best"
-    compiles in that way only; None starts quick and compiles again what is hot. While on_insn is set, the interpreter
-    runs. Raises UsageError without llvmlite.
+    compiles in that way only; None starts quick and compiles again what is hot. While on_insn is set, and where a
+    program looks at its call chain, the interpreter runs. Raises UsageError without llvmlite.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class JitEngine:
         self.pending: BaseException | None = None
         self._frame: Frame | None = None
         self._stepper: Interpreter | None = None
+        self._walker: Interpreter | None = None
         self._tail_count = 0
         self._counting = False
         self.state = new_state()
@@ -108,8 +109,9 @@ class JitEngine:
         self._choose()
 
     def _choose(self) -> None:
-        """Which images may take the shortest way in: none while instructions are watched or counted."""
-        self._ready = {} if self._counting or self._on_insn is not None else self._firsts
+        """Which images may take the shortest way in: none while instructions or frames are watched or counted."""
+        quiet = not self._counting and self._on_insn is None and self._walker is None
+        self._ready = self._firsts if quiet else {}
 
     @property
     def may_goto_budget(self) -> int:
@@ -203,6 +205,10 @@ class JitEngine:
 
     def enter(self, image: Image, start: int, args: Sequence[int]) -> int:
         """Run the function at slot `start` in a frame of its own with r1..r5 = args; its r0."""
+        if image.walks_stack:
+            return self._walk(image, start, args)
+        if self._walker is not None:
+            self.top = self._stack + self._walker._depth * MAX_BPF_STACK
         top, caller = self.top, self.image
         fp = top + MAX_BPF_STACK
         if fp > self._stack_end:
@@ -217,6 +223,27 @@ class JitEngine:
         finally:
             self.top, self.image = top, caller
         return r0 if self.pending is None else self._unwound(image, start)
+
+    def _walk(self, image: Image, start: int, args: Sequence[int]) -> int:
+        """As `enter`, of an image whose frames must be known: an interpreter runs it in the frames that follow."""
+        before, top, stepper = self._walker, self.top, self._stepping()
+        saved = (stepper._depth, stepper._fuel, stepper._tail_count)
+        if before is None:
+            stepper._depth = self._depth
+        stepper._fuel, stepper._tail_count, self._walker = self._fuel, self._tail_count, stepper
+        self._choose()
+        try:
+            return stepper.enter(image, start, args)
+        finally:
+            if stepper._fuel is not None:
+                self.state[Slot.FUEL] = stepper._fuel
+            stepper._depth, stepper._fuel, stepper._tail_count = saved
+            self._walker, self.top = before, top
+            self._choose()
+
+    def callers(self) -> list[tuple[Image, int]]:
+        """Compiled code keeps no book of its calls. Raises Unsupported."""
+        raise Unsupported("the call chain of compiled code")
 
     def _run_quick(self, code: Code, start: int, fp: int, args: Sequence[int]) -> int:
         """Run a build that is to be replaced when it gets hot."""
@@ -250,6 +277,8 @@ class JitEngine:
         The first run that can't go on ends the batch with its error. Cheapest for many contexts: nothing comes
         back to Python in between, unless the program makes tail calls or instructions are counted.
         """
+        if image.walks_stack:
+            return array("Q", [self.run(image, ctx) for ctx in contexts])
         given = contexts if isinstance(contexts, array) and contexts.typecode == "Q" else array("Q", contexts)
         code = self.prepare(image)
         if code.quick and (code.hot or (len(given) >= MANY and len(image.insns) <= BEST)):

@@ -23,6 +23,9 @@ class PythonFrame:
     def call(self, handle: int, *args: int) -> int:
         return self.callbacks[handle - 1](*args)
 
+    def callers(self) -> list[tuple[Image, int]]:
+        return [(self.image, 0)]
+
 
 def call(runtime: Runtime, name: str, *args: int, callbacks: tuple[Callable[..., int], ...] = ()) -> int:
     """Call a helper by name; r0 as a signed number."""
