@@ -44,8 +44,8 @@ class Runtime:
 
     A subsystem plugs in: ``current`` (address of the current task_struct, 0 for the idle task), ``cgroup_id``,
     ``uid_gid``, ``ns_ids`` (device, inode of a pid namespace → (pid, tgid) or None), ``read_user`` (address, size →
-    bytes or None), ``symbol`` (address → name or None), ``tasks``, ``percpu_vars`` (address of a per-CPU variable →
-    its copies), and more kfuncs in ``kfuncs``. ``cpu`` is the CPU that runs now.
+    bytes or None), ``symbol`` (address → name or None), ``symbol_address`` (the other way), ``tasks``, ``percpu_vars``
+    (address of a per-CPU variable → its copies), and more kfuncs in ``kfuncs``. ``cpu`` is the CPU that runs now.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Runtime:
         self.ns_ids: Callable[[int, int], tuple[int, int] | None] = lambda dev, inode: None
         self.read_user: Callable[[int, int], bytes | None] = lambda addr, size: None
         self.symbol: Callable[[int], str | None] = lambda addr: None
+        self.symbol_address: Callable[[str], int | None] = lambda name: None
         self._by_addr: dict[int, Map] = {}
         self._kfunc_ids: dict[int, Kfunc] = {}
         self._next_map_id = 1

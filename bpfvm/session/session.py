@@ -92,6 +92,7 @@ class Session:
         if reports == "record":
             self.memory.report = self._record
         self.thp = subsystem.boot(self.kernel, profile=thp, **options)
+        self.runtime.symbol_address = self.thp.ksyms.get
         self.kernel.registry.register(DummyOps())
 
     def __enter__(self) -> Session:

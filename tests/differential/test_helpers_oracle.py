@@ -199,3 +199,13 @@ def test_ring_buffer_reservations_succeed_and_fail_alike(size: int) -> None:
         return reserve + end + submit + imm64(1, value, src) + mov(2, 3) + call("ringbuf_query") + EXIT
 
     same(build, (MapSpec("m", "ringbuf", 0, 0, 4096),))
+
+
+@pytest.mark.parametrize("name", [b"no_such_symbol\0\0", b"no_such_symbol_", b"\0" * 8, b"x\0\0\0"])
+@pytest.mark.parametrize("flags", [0, 1])
+def test_symbols_that_are_not_there(name: bytes, flags: int) -> None:
+    for size in (1, 2, len(name)):
+        body = put(name.ljust(16, b"\0"), TEXT) + put(b"\xff" * 8, RESULT) + fp(1, TEXT) + mov(2, size) + mov(3, flags)
+        body += fp(4, RESULT) + call("kallsyms_lookup_name")
+        same(lambda value, src, body=body: body + EXIT)  # type: ignore[misc]
+        same(lambda value, src, body=body: body + load(0, 10, RESULT) + EXIT)  # type: ignore[misc]

@@ -18,7 +18,7 @@ from bpfvm.isa.asm import asm
 from bpfvm.isa.insn import Insn, encode
 from bpfvm.isa.word import s32
 from bpfvm.memory import Memory
-from bpfvm.obj.model import Program
+from bpfvm.obj.model import MapSpec, Program
 from bpfvm.runtime import Runtime
 from bpfvm.runtime.test_run import convert_ctx_access, make_context
 from bpfvm.runtime.test_run.sk_lookup import checked
@@ -47,15 +47,35 @@ def text(source: str) -> tuple[Insn, ...]:
     return (*asm(source.replace(" / ", "\n")), Insn(0x95, 0, 0, 0, 0))
 
 
-def theirs(insns: tuple[Insn, ...], kind: str, data: bytes, ctx: bytes = b"", attach: int = 0) -> Result:
-    done = kernel_oracle.test_run(encode(insns), kind, data=data, ctx=ctx or None, expected_attach_type=attach)
+def theirs(
+    insns: tuple[Insn, ...],
+    kind: str,
+    data: bytes,
+    ctx: bytes = b"",
+    attach: int = 0,
+    maps: tuple[MapSpec, ...] = (),
+) -> Result:
+    made = [
+        kernel_oracle.MapSpec(each.map_type, each.key_size, each.value_size, each.max_entries, each.map_flags)
+        for each in maps
+    ]
+    done = kernel_oracle.test_run(
+        encode(insns), kind, data=data, ctx=ctx or None, expected_attach_type=attach, maps=made, log_level=1
+    )
     assert "R" not in done.log, done.log
     return done.errno, done.retval, done.data_out, done.ctx_out
 
 
-def ours(insns: tuple[Insn, ...], kind: str, data: bytes, ctx: bytes = b"", attach: int = 0) -> Result:
+def ours(
+    insns: tuple[Insn, ...],
+    kind: str,
+    data: bytes,
+    ctx: bytes = b"",
+    attach: int = 0,
+    maps: tuple[MapSpec, ...] = (),
+) -> Result:
     env = environment()
-    verified = verify(Program("test", kind, insns, expected_attach_type=attach), env)
+    verified = verify(Program("test", kind, insns, maps=maps, expected_attach_type=attach), env)
     memory = Memory(16 << 20, "kasan")
     runtime = Runtime(memory, env.kernel_btf)
     try:
@@ -63,17 +83,19 @@ def ours(insns: tuple[Insn, ...], kind: str, data: bytes, ctx: bytes = b"", atta
     except SyscallError as refused:
         return refused.errno, None, b"", b""
     machine = Interpreter(memory, runtime, packet=runtime.packet_load)
-    image = link_image(convert_ctx_access(verified), (), (), lambda _: 0)
+    made = [runtime.create_map(spec) for spec in maps]
+    values = [each.direct_value() for each in made]
+    image = link_image(convert_ctx_access(verified), [each.addr for each in made], values, lambda _: 0)
     returned = s32(machine.run(image, context.addr))
     result = 0, returned, context.data_out(), context.ctx_out()[: len(ctx)]
     context.close()
     return result
 
 
-def agree(source: str, kind: str, data: bytes, ctx: bytes = b"") -> Result:
+def agree(source: str, kind: str, data: bytes, ctx: bytes = b"", maps: tuple[MapSpec, ...] = ()) -> Result:
     insns = text(f"{source} / r0 &= 1" if kind == "cgroup_skb" else source)
-    found = ours(insns, kind, data, ctx)
-    assert found == theirs(insns, kind, data, ctx), (kind, source, data.hex())
+    found = ours(insns, kind, data, ctx, maps=maps)
+    assert found == theirs(insns, kind, data, ctx, maps=maps), (kind, source, data.hex())
     return found
 
 

@@ -59,6 +59,18 @@ def btf_find_by_name_kind(rt: Runtime, args: Args, frame: CallFrame) -> int:
     return found or -errno.ENOENT
 
 
+@helper("kallsyms_lookup_name")
+def kallsyms_lookup_name(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(name, its size with NUL, flags, to) → 0, or an errno and 0: the address of a kernel variable or trampoline."""
+    size, to = s32(args[1]), args[3]
+    rt.memory.store(to, 8, 0)
+    if args[2] or size <= 1 or rt.memory.load(args[0] + size - 1, 1):
+        return -errno.EINVAL
+    found = rt.symbol_address(rt.memory.cstring(args[0], size).decode("utf-8", "replace"))
+    rt.memory.store(to, 8, found or 0)
+    return 0 if found else -errno.ENOENT
+
+
 @helper("get_socket_cookie")
 def get_socket_cookie(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(skb or socket) → a number that no other socket has: here a test run's socket's, 1."""

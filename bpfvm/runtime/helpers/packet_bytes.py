@@ -22,8 +22,6 @@ HDR_START_MAC, HDR_START_NET = 0, 1
 PACKET_OTHERHOST: Final = 3
 MAX_CLOCK: Final = 2
 """BPF_SKB_CLOCK_TAI; only the first, REALTIME, may be without a time stamp"""
-TUNNEL_FLAGS: Final = 1
-"""BPF_F_TUNINFO_IPV6"""
 
 
 @helper("skb_load_bytes")
@@ -139,14 +137,6 @@ def skb_set_tstamp(rt: Runtime, args: Args, frame: CallFrame) -> int:
     rt.memory.store(packet.ctx + FIELDS["tstamp"], 8, stamp)
     rt.memory.store(packet.ctx + FIELDS["tstamp_type"], 1, clock)
     return 0
-
-
-@helper("skb_get_tunnel_key", "skb_get_tunnel_opt")
-def skb_get_tunnel(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(skb, to, size, flags): no packet of a test run came through a tunnel, so -EINVAL and zeros."""
-    rt.packet_of(args[0], "bpf_skb_get_tunnel_key")
-    rt.memory.write(args[1], bytes(u32(args[2])))
-    return -errno.EINVAL
 
 
 @helper("get_route_realm", "skb_cgroup_classid")

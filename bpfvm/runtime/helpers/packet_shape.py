@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Helpers that give packets more or less room: heads, tails, metadata, encapsulation (net/core/filter.c,
+"""Helpers that give packets more or less room: heads, tails, metadata (net/core/filter.c,
 net/core/skbuff.c; 6.18)."""
 
 from __future__ import annotations
@@ -8,26 +8,19 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
-from bpfvm.engine.trap import Unsupported
 from bpfvm.isa.word import s32, u32
 from bpfvm.runtime.helpers.table import Args, helper
 from bpfvm.runtime.test_run.packet import ETH_HLEN, Packet
-from bpfvm.runtime.test_run.skb import ETH_P_IP, ETH_P_IPV6, FIELDS
+from bpfvm.runtime.test_run.skb import FIELDS
 from bpfvm.runtime.test_run.xdp import bad_meta
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
 
-ENOTSUPP: Final = 524
 SKB_MAX_LEN: Final = 4 * 4096 - 320
 """SKB_MAX_ALLOC"""
 XDP_FRAME_SIZE: Final = 40
 """sizeof(struct xdp_frame), which is kept at the start of the headroom"""
-ADJ_ROOM_NET, ADJ_ROOM_MAC = 0, 1
-FIXED_GSO, NO_CSUM_RESET = 1, 1 << 5
-ADJ_ROOM_FLAGS: Final = (1 << 9) - 1
-MAX_ROOM: Final = 0xFFF
-BASE_LEN: Final = {ETH_P_IP: 20, ETH_P_IPV6: 40}
 
 
 @helper("skb_change_tail")
@@ -60,41 +53,9 @@ def protocol_of(rt: Runtime, packet: Packet) -> int:
     return int.from_bytes(rt.memory.read(packet.ctx + FIELDS["protocol"], 2), "big")
 
 
-@helper("skb_adjust_room")
-def skb_adjust_room(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(skb, bytes more or fewer, before or behind the network header, flags) → 0 or an errno."""
-    packet, more, mode, flags = rt.packet_of(args[0], "bpf_skb_adjust_room"), s32(args[1]), u32(args[2]), args[3]
-    if flags & ~ADJ_ROOM_FLAGS:
-        return -errno.EINVAL
-    if abs(more) > MAX_ROOM:
-        return -errno.EFAULT
-    base = BASE_LEN.get(protocol_of(rt, packet), 0)
-    if not base or mode not in (ADJ_ROOM_NET, ADJ_ROOM_MAC):
-        return -ENOTSUPP
-    if flags & ~(FIXED_GSO | NO_CSUM_RESET):
-        raise Unsupported(f"not emulated: bpf_skb_adjust_room with flags {flags:#x}")
-    where = packet.network - packet.mac + (base if mode == ADJ_ROOM_NET else 0)
-    left = packet.end - packet.network + more
-    if (more < 0 and left < max(base, 1)) or (more > 0 and len(packet) + more > SKB_MAX_LEN):
-        return -ENOTSUPP
-    _shift_head(packet, where, more)
-    packet.network -= more
-    if not flags & NO_CSUM_RESET:
-        packet.csum_level = None
-    packet.show()
-    return 0
-
-
-def _shift_head(packet: Packet, size: int, more: int) -> None:
-    """Move the first ``size`` bytes away from what follows, or over it; new bytes in between are zero."""
-    head = packet.memory.read(packet.data, size)
-    if more > 0:
-        packet.push(more)
-    else:
-        packet.pull(-more)
-    packet.memory.write(packet.data, head + bytes(max(more, 0)))
-    packet.mac -= more
-    packet.meta = packet.data
+def set_protocol(rt: Runtime, packet: Packet, protocol: int) -> None:
+    """Show another one."""
+    rt.memory.write(packet.ctx + FIELDS["protocol"], protocol.to_bytes(2, "big"))
 
 
 # --- XDP ------------------------------------------------------------------------------------------------------------

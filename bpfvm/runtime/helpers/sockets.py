@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Helpers on sockets, routes and devices (net/core/filter.c, net/core/sock.c; 6.18).
+"""Helpers on sockets (net/core/filter.c, net/core/sock.c; 6.18).
 
-The emulated machine has one device, lo, and no sockets but the one that each test run's packet has: looking one up
+The emulated machine has no sockets but the one that each test run's packet has: looking one up
 finds nothing.
 """
 
@@ -14,30 +14,17 @@ from bpfvm.engine.services import CallFrame
 from bpfvm.engine.trap import Unsupported
 from bpfvm.isa.word import s32, u32
 from bpfvm.runtime.helpers.table import Args, helper
-from bpfvm.runtime.test_run.skb import LOOPBACK
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
 
-EAFNOSUPPORT: Final = 97
 STATE_AT, PROTOCOL_AT = 72, 12
 """in struct bpf_sock"""
 TCP_TIME_WAIT, TCP_NEW_SYN_RECV = 6, 12
 IPPROTO_TCP: Final = 6
-AF_INET, AF_INET6 = 2, 10
-
-
-FIB_PARAMS_SIZE: Final = 64
-FIB_FLAGS: Final = 0x3F
-FAMILY_AT, FIB_IFINDEX_AT = 0, 8
-TC_ACT_SHOT, TC_ACT_REDIRECT = 2, 7
-XDP_ABORTED, XDP_REDIRECT = 0, 4
-F_INGRESS: Final = 1
-NEIGH_SIZE: Final = 20
-"""sizeof(struct bpf_redir_neigh)"""
-
-
-ENODEV: Final = 19
+TCP_LISTEN: Final = 10
+TCP_HEADER: Final = 20
+SK_LOOKUP_FLAGS: Final = 3
 
 
 @helper("sk_lookup_tcp", "sk_lookup_udp", "skc_lookup_tcp")
@@ -83,9 +70,7 @@ def skc_to_sock(rt: Runtime, args: Args, frame: CallFrame) -> int:
 def skb_ancestor_cgroup_id(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(skb, level) → id of the running task's cgroup's ancestor there; 0 when there is none."""
     rt.packet_of(args[0], "bpf_skb_ancestor_cgroup_id")
-    tasks, level = rt.need_tasks("bpf_skb_ancestor_cgroup_id"), s32(args[1])
-    ancestor = tasks.cgroup_ancestor(tasks.cgroup_of(rt.current()), level) if level >= 0 else 0
-    return tasks.cgroup_id_of(ancestor) if ancestor else 0
+    return _cgroup_id(rt, s32(args[1]))
 
 
 @helper("get_socket_uid")
@@ -102,40 +87,49 @@ def skb_cgroup_id(rt: Runtime, args: Args, frame: CallFrame) -> int:
     return rt.cgroup_id()
 
 
-@helper("fib_lookup")
-def fib_lookup(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(ctx, params, their size, flags): checks, and -ENODEV for all devices but lo, whose routes are not emulated."""
-    params, size, flags = args[1], s32(args[2]), u32(args[3])
-    if size < FIB_PARAMS_SIZE or flags & ~FIB_FLAGS:
-        return -errno.EINVAL
-    if rt.memory.load(params + FAMILY_AT, 1) not in (AF_INET, AF_INET6):
-        return -EAFNOSUPPORT
-    if rt.memory.load(params + FIB_IFINDEX_AT, 4) != LOOPBACK:
-        return -ENODEV
-    raise Unsupported("not emulated: bpf_fib_lookup of routes")
+def _cgroup_id(rt: Runtime, level: int) -> int:
+    """Id of the running task's cgroup's ancestor at ``level``; 0 when there is none."""
+    tasks = rt.need_tasks("bpf_sk_ancestor_cgroup_id")
+    ancestor = tasks.cgroup_ancestor(tasks.cgroup_of(rt.current()), level) if level >= 0 else 0
+    return tasks.cgroup_id_of(ancestor) if ancestor else 0
 
 
-def _is_xdp(frame: CallFrame) -> bool:
+@helper("sk_cgroup_id")
+def sk_cgroup_id(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(socket) → the cgroup of the task that runs the test, whose socket it is; 0 for half a socket."""
+    return rt.cgroup_id() if _is_full(rt, args[0]) else 0
+
+
+@helper("sk_ancestor_cgroup_id")
+def sk_ancestor_cgroup_id(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(socket, level) → id of that cgroup's ancestor there; 0 when there is none."""
+    return _cgroup_id(rt, s32(args[1])) if _is_full(rt, args[0]) else 0
+
+
+@helper("sk_assign")
+def sk_assign(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(ctx, socket, flags) → 0 or an errno. There is no socket that a lookup could choose, and a test run's packet is
+    on no device's way in."""
+    _, sock, flags, _, _ = args
     program = frame.image.program
-    return program is not None and program.prog_type == "xdp"
+    if program is None or program.prog_type != "sk_lookup":
+        return -errno.EINVAL if not sock or flags else -errno.EOPNOTSUPP
+    if flags & ~SK_LOOKUP_FLAGS:
+        return -errno.EINVAL
+    if sock:
+        raise Unsupported("not emulated: bpf_sk_assign of a socket")
+    return 0
 
 
-@helper("redirect")
-def redirect(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(device, flags) → what the program is to return; the packet's way ends with the test run."""
-    if _is_xdp(frame):
-        return XDP_ABORTED if args[1] else XDP_REDIRECT
-    return TC_ACT_SHOT if args[1] & ~F_INGRESS else TC_ACT_REDIRECT
+@helper("tcp_check_syncookie")
+def tcp_check_syncookie(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(socket, IP header, its size, TCP header, its size) → -EINVAL: the socket is none that listens."""
+    if rt.memory.load(args[0] + STATE_AT, 4) == TCP_LISTEN and u32(args[4]) >= TCP_HEADER:
+        raise Unsupported("not emulated: bpf_tcp_check_syncookie of a listening socket")
+    return -errno.EINVAL
 
 
-@helper("redirect_peer")
-def redirect_peer(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(device, flags) → what the program is to return."""
-    return TC_ACT_SHOT if args[1] else TC_ACT_REDIRECT
-
-
-@helper("redirect_neigh")
-def redirect_neigh(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(device, params, their size, flags) → what the program is to return."""
-    size = s32(args[2])
-    return TC_ACT_SHOT if (size and size < NEIGH_SIZE) or args[3] else TC_ACT_REDIRECT
+@helper("tcp_gen_syncookie")
+def tcp_gen_syncookie(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(socket, IP header, its size, TCP header, its size) → -EINVAL: the socket is none that listens."""
+    return tcp_check_syncookie(rt, args, frame)

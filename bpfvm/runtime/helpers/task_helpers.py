@@ -6,8 +6,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from bpfvm.btf import types as t
 from bpfvm.engine.services import CallFrame
-from bpfvm.isa.word import s32
+from bpfvm.isa.word import s32, u32
+from bpfvm.memory import View
 from bpfvm.runtime.helpers.table import Args, helper
 
 if TYPE_CHECKING:
@@ -60,6 +62,45 @@ def get_current_ancestor_cgroup_id(rt: Runtime, args: Args, frame: CallFrame) ->
     tasks = rt.need_tasks("bpf_get_current_ancestor_cgroup_id")
     ancestor = tasks.cgroup_ancestor(tasks.cgroup_of(rt.current()), level) if level >= 0 else 0
     return tasks.cgroup_id_of(ancestor) if ancestor else 0
+
+
+def _no_cgroup(rt: Runtime, map_addr: int, index: int) -> int:
+    """The errno for an element of an array of cgroups, which has none here."""
+    return -errno.E2BIG if u32(index) >= rt.map_at(map_addr).max_entries else -errno.EAGAIN
+
+
+@helper("skb_under_cgroup")
+def skb_under_cgroup(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(skb, map, index) → an errno: no cgroup is there to compare the test run's socket's with."""
+    rt.packet_of(args[0], "bpf_skb_under_cgroup")
+    return _no_cgroup(rt, args[1], args[2])
+
+
+@helper("current_task_under_cgroup")
+def current_task_under_cgroup(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(map, index) → an errno: no cgroup is there."""
+    return _no_cgroup(rt, args[0], args[1])
+
+
+@helper("find_vma")
+def find_vma(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(task, address, callback(task, area, ctx), ctx, flags) → 0, or an errno; the area around the address is the
+    callback's for its time (kernel/bpf/task_iter.c)."""
+    task, addr, callback, ctx, flags = args
+    if flags:
+        return -errno.EINVAL
+    areas = rt.need_tasks("bpf_find_vma").vmas(task) if task else None
+    found = next((area for end, area in areas or () if end > addr), 0)
+    if not found or _vm_start(rt, found) > addr:
+        return -errno.ENOENT
+    frame.call(callback, task, found, ctx)
+    return 0
+
+
+def _vm_start(rt: Runtime, area: int) -> int:
+    """Where a vm_area_struct begins."""
+    type_id = rt.btf.find("vm_area_struct", t.Struct) if rt.btf is not None else 0
+    return int(View(rt.memory, rt.btf, type_id, area).vm_start) if rt.btf is not None and type_id else 0
 
 
 @helper("get_ns_current_pid_tgid")

@@ -8,7 +8,7 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
-from bpfvm.runtime.helpers.packet_shape import protocol_of
+from bpfvm.runtime.helpers.packet_shape import protocol_of, set_protocol
 from bpfvm.runtime.helpers.table import Args, helper
 from bpfvm.runtime.test_run.packet import ETH_HLEN, Packet
 from bpfvm.runtime.test_run.skb import ETH_P_802_2, ETH_P_802_3_MIN, FIELDS
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 VLAN_HLEN: Final = 4
 MAC_ADDRESSES: Final = 12
 ETH_P_8021Q, ETH_P_8021AD = 0x8100, 0x88A8
-
-
-def _set_protocol(rt: Runtime, packet: Packet, protocol: int) -> None:
-    rt.memory.write(packet.ctx + FIELDS["protocol"], protocol.to_bytes(2, "big"))
 
 
 def _set_tag(rt: Runtime, packet: Packet, protocol: int, tci: int) -> None:
@@ -41,7 +37,7 @@ def _insert_tag(rt: Runtime, packet: Packet) -> None:
     packet.mac -= VLAN_HLEN
     packet.meta = packet.data
     rt.memory.write(packet.mac, addresses + protocol + tci.to_bytes(2, "big"))
-    _set_protocol(rt, packet, int.from_bytes(protocol, "big"))
+    set_protocol(rt, packet, int.from_bytes(protocol, "big"))
 
 
 def _remove_tag(rt: Runtime, packet: Packet) -> int:
@@ -52,7 +48,7 @@ def _remove_tag(rt: Runtime, packet: Packet) -> int:
     packet.mac += VLAN_HLEN
     packet.meta = packet.data
     rt.memory.write(packet.mac, head[:MAC_ADDRESSES])
-    _set_protocol(rt, packet, inner if inner >= ETH_P_802_3_MIN else ETH_P_802_2)
+    set_protocol(rt, packet, inner if inner >= ETH_P_802_3_MIN else ETH_P_802_2)
     packet.network = packet.mac + ETH_HLEN
     return tci
 

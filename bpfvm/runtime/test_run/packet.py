@@ -6,6 +6,7 @@ The packet is always in one piece, as the kernel's test runs make it (net/bpf/te
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,18 +20,36 @@ LL_OFF, NET_OFF = -0x20_0000, -0x10_0000
 """SKF_LL_OFF, SKF_NET_OFF: where the offsets of ld_abs count from the link and from the network header"""
 
 
+@dataclass(slots=True)
+class Tunnel:
+    """What struct ip_tunnel_info holds of an outgoing packet. flags: IP_TUNNEL_*_BIT; remote, local: 4 or 16 bytes in
+    network order; options: None when there are none."""
+
+    ipv6: bool
+    tunnel_id: int
+    tos: int
+    ttl: int
+    flags: int
+    label: int
+    remote: bytes
+    local: bytes
+    options: bytes | None = None
+
+
 class Packet:
     """Addresses in ``memory``: ``start`` … ``limit`` is the whole room, ``data`` … ``end`` the packet, ``meta`` …
     ``data`` its metadata, ``mac`` and ``network`` the headers. ``ctx`` is the context that shows it to the program;
     ``len_at`` is where the context has the length (-1: nowhere). ``owned`` are objects that go with it; ``csum_level``
     is the number of checksums known to be right, minus one, None when nothing is known (skb->ip_summed); ``also``
-    is another object that shows it (0: none)."""
+    is another object that shows it (0: none); ``encapsulated``: a program put headers around it (skb->encapsulation);
+    ``tunnel`` is what a program said about the tunnel it is to take, None for nothing (skb_dst)."""
 
     __slots__ = (
         "also",
         "csum_level",
         "ctx",
         "data",
+        "encapsulated",
         "end",
         "len_at",
         "limit",
@@ -40,6 +59,7 @@ class Packet:
         "network",
         "owned",
         "start",
+        "tunnel",
     )
 
     def __init__(self, memory: Memory, ctx: int, frame: bytes, headroom: int, tailroom: int, len_at: int = -1) -> None:
@@ -49,6 +69,8 @@ class Packet:
         self.owned: list[int] = []
         self.csum_level: int | None = None
         self.also = 0
+        self.encapsulated = False
+        self.tunnel: Tunnel | None = None
         self.start = memory.alloc(headroom + len(frame) + tailroom, what="packet")
         self.limit = self.start + headroom + len(frame) + tailroom
         self.data = self.meta = self.mac = self.start + headroom

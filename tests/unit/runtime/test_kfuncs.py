@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from bpfvm.btf import Btf
+from bpfvm.btf import types as t
 from bpfvm.engine.trap import Unsupported
 from bpfvm.isa.word import s64
-from bpfvm.memory import Memory
+from bpfvm.memory import Memory, View
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime import Runtime
 from bpfvm.runtime.kfuncs import KFUNCS
@@ -190,3 +191,36 @@ def test_locks_that_notice_deadlocks(runtime: Runtime) -> None:
     assert run(runtime, "bpf_res_spin_lock", lock) == run(runtime, "bpf_res_spin_lock_irqsave", lock, saved) == -35
     run(runtime, "bpf_res_spin_unlock", lock)
     assert run(runtime, "bpf_res_spin_lock_irqsave", lock, saved) == 0
+
+
+def test_areas_are_found_by_address() -> None:
+    runtime = Runtime(Memory(), Btf.parse(EMULATED.read_bytes()))
+    assert runtime.btf is not None
+    area = runtime.memory.alloc(256)
+    found = View(runtime.memory, runtime.btf, runtime.btf.find("vm_area_struct", t.Struct), area)
+    found["vm_start"] = 0x2000
+
+    class OneArea(FewTasks):
+        def vmas(self, task: int) -> list[tuple[int, int]] | None:
+            return [(0x5000, area)] if task == 0x100 else None
+
+    runtime.tasks = OneArea()
+    seen: list[tuple[int, ...]] = []
+
+    def visit(*args: int) -> int:
+        seen.append(args)
+        return 1
+
+    def find(task: int, addr: int, flags: int = 0) -> int:
+        return call(runtime, "find_vma", task, addr, 1, 77, flags, callbacks=(visit,))
+
+    assert [find(0x100, addr) for addr in (0x1FFF, 0x2000, 0x4FFF, 0x5000)] == [-errno.ENOENT, 0, 0, -errno.ENOENT]
+    assert (find(0x100, 0x2000, 1), find(0, 0x2000), find(0x300, 0x2000)) == (-errno.EINVAL, *[-errno.ENOENT] * 2)
+    assert seen == [(0x100, area, 77)] * 2
+
+
+def test_symbols_have_addresses(runtime: Runtime) -> None:
+    runtime.symbol_address = {"psi_system": 0x123}.get
+    to = put(runtime, bytes(8))
+    assert call(runtime, "kallsyms_lookup_name", put(runtime, b"psi_system\0"), 11, 0, to) == 0
+    assert runtime.memory.u64(to) == 0x123
