@@ -128,7 +128,7 @@ class Objects:
         memory = self._rt.memory
         for field in fields:
             place = addr + field.offset
-            if field.name in ("bpf_timer", "bpf_wq"):
+            if field.name in ("bpf_timer", "bpf_wq", "bpf_task_work"):
                 self._rt.later.forget(place)
             elif field.name == "bpf_list_head":
                 self._drain_list(place)

@@ -74,6 +74,7 @@ class Runtime:
         self.percpu_vars: dict[int, tuple[int, ...]] = {}
         self.trace_lines: list[TraceLine] = []
         self.console: list[str] = []
+        self.streams: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
         self.rcu_depth = 0
         self.tasks: Tasks | None = None
         self.current: Callable[[], int] = lambda: 0

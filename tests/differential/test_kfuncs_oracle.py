@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from typing import Final
 
 import pytest
@@ -178,3 +179,44 @@ def test_cpu_masks() -> None:
         rest = " / ".join(body)
         source = f"{lines[0]} / {rest}".format(2 + len(rest.split(" / ")))
         agree(source)
+
+
+# --- what isn't there ------------------------------------------------------------------------------------------------
+CT: Final = ("{ctx} / value r2 / r3 = {tuple} / value r4 / r4 += 64 / r5 = {opts} / kfunc bpf_{kind}_ct_lookup / "
+             "if r0 != 0 goto +2 / r0 = 7 / goto +3 / r1 = r0 / kfunc bpf_ct_release / r0 = 8")  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "prog_type"), [("skb", "sched_cls"), ("xdp", "xdp")])
+def test_connections_that_are_not_tracked(kind: str, prog_type: str) -> None:
+    dice = random.Random(kind)
+    for _ in range(60):
+        netns, reserved = dice.choice((-1, -1, -1, -2, 9999)), dice.choice((0, 0, 0, 1, 256, 1 << 16))
+        opts = struct.pack("<iiBBHB", netns, 5, dice.choice((6, 17, 1)), 0, dice.choice((0, 0, 1)), 0)
+        filled = bytes(range(64)) + opts + reserved.to_bytes(3, "little")
+        sizes = {"tuple": dice.choice((12, 12, 36, 8)), "opts": dice.choice((16, 16, 12, 8, 20))}
+        agree(CT.format(ctx="r6 = r1", kind=kind, **sizes), filled, kind=prog_type, data=bytes(64))
+
+
+def test_ipsec_states_that_are_not_there() -> None:
+    for size in (36, 35, 40, 4, 8):
+        for netns in (-1, -2, 9999):
+            filled = struct.pack("<iiI", 5, netns, 0) + bytes(range(24))
+            source = f"value r2 / r3 = {size} / kfunc bpf_xdp_get_xfrm_state / if r0 != 0 goto +2 / r0 = 7 / goto +3 / "
+            source += "r1 = r0 / kfunc bpf_xdp_xfrm_state_release / r0 = 8"
+            agree(source, filled, kind="xdp", data=bytes(64))
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 1 << 32])
+def test_keyrings_of_the_system(number: int) -> None:
+    source = f"r1 = {number:#x} ll / kfunc bpf_lookup_system_key / if r0 != 0 goto +2 / r0 = 7 / goto +3 / r1 = r0 / "
+    agree(source + "kfunc bpf_key_put / r0 = 8")
+
+
+def test_numbers_that_are_given_back() -> None:
+    for number in (0, 5, -3):
+        agree(f"r1 = {number} / kfunc bpf_modify_return_test_tp")
+
+
+def test_caches_of_addresses_that_have_none() -> None:
+    for address in ("0", "1", "0xffff800000000000"):
+        agree(f"r1 = {address} ll / kfunc bpf_get_kmem_cache / r6 = 7 / if r0 != 0 goto +1 / r6 = 8 / r0 = r6")

@@ -191,3 +191,15 @@ def test_cookies_without_sockets(version: int, options: tuple[int, ...]) -> None
             after += f"r0 = be32 r0 / *(u32 *)(r10 -76) = r0 / {HEADERS}call bpf_tcp_raw_check_syncookie_ipv{version}"
             result = agree(cookie(version, tcp, given, after + " / end: r7 = r0"), "xdp", FRAMES[0])[1]
             assert given != doff * 4 or doff < 5 or result == (-13 if wrong else 0)
+
+
+@pytest.mark.parametrize("first", [0x45, 0x46, 0x4F, 0x44, 0x60, 0x50])
+@pytest.mark.parametrize("size", [20, 24, 40, 60, 19, 8])
+def test_outer_headers_on_the_way_in(first: int, size: int) -> None:
+    for check in (0, 0x1234):
+        lines = [f"*(u64 *)(r10 -{at}) = {at * 0x10101}" for at in range(64, 0, -8)]
+        lines += [f"*(u8 *)(r10 -64) = {first}", f"*(u16 *)(r10 -54) = {check}", "r6 = r1 / r2 = 2 / r3 = r10"]
+        source = " / ".join([*lines, f"r3 += -64 / r4 = {size} / call bpf_lwt_push_encap"]) + SHAPE
+        for data in FRAMES[:2]:
+            agree(source, "lwt_in", data)
+    agree("*(u64 *)(r10 -8) = 0 / r2 = 3 / r3 = r10 / r3 += -8 / r4 = 8 / call bpf_lwt_push_encap", "lwt_in", FRAMES[0])

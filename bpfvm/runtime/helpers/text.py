@@ -35,17 +35,17 @@ def _format(rt: Runtime, addr: int, size: int) -> bytes | int:
     return raw[:end] if end >= 0 else -errno.EINVAL
 
 
-def _values(rt: Runtime, addr: int, size: int) -> list[int] | int:
-    """The u64 arguments of snprintf and trace_vprintk."""
+def values(rt: Runtime, addr: int, size: int) -> list[int] | int:
+    """The u64 arguments of snprintf and its like, or -EINVAL."""
     if size & 7 or size > MAX_VARARGS * 8 or (size and not addr):
         return -errno.EINVAL
     return [rt.memory.load(addr + at, 8) for at in range(0, size, 8)]
 
 
-def _print(rt: Runtime, fmt: bytes | int, values: list[int] | int) -> int:
-    if isinstance(values, int):
-        return values
-    text = fmt if isinstance(fmt, int) else format_text(rt, fmt, values)
+def _print(rt: Runtime, fmt: bytes | int, given: list[int] | int) -> int:
+    if isinstance(given, int):
+        return given
+    text = fmt if isinstance(fmt, int) else format_text(rt, fmt, given)
     if isinstance(text, int):
         return text
     rt.printk(text[: BUFFER - 1].decode("utf-8", "replace"))
@@ -61,17 +61,17 @@ def trace_printk(rt: Runtime, args: Args, frame: CallFrame) -> int:
 @helper("trace_vprintk")
 def trace_vprintk(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(format, size, values, their size) → length of the text, or an errno."""
-    return _print(rt, _format(rt, args[0], u32(args[1])), _values(rt, args[2], u32(args[3])))
+    return _print(rt, _format(rt, args[0], u32(args[1])), values(rt, args[2], u32(args[3])))
 
 
 @helper("snprintf")
 def snprintf(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(buffer, its size, format, values, their size) → length of the whole text with its NUL, or an errno."""
     to, size, fmt_addr = args[0], u32(args[1]), args[2]
-    values = _values(rt, args[3], u32(args[4]))
-    if isinstance(values, int):
-        return values
-    text = format_text(rt, rt.memory.cstring(fmt_addr, MAX_FORMAT), values)
+    given = values(rt, args[3], u32(args[4]))
+    if isinstance(given, int):
+        return given
+    text = format_text(rt, rt.memory.cstring(fmt_addr, MAX_FORMAT), given)
     if isinstance(text, int):
         return text
     if size:

@@ -3,12 +3,26 @@
 
 from __future__ import annotations
 
-from bpfvm.runtime.kfuncs import arenas, cpumask, dynptrs, iterators, misc, objects, sections, strings, tasks, work
+from bpfvm.runtime.kfuncs import (
+    absent,
+    arenas,
+    cpumask,
+    dynptrs,
+    iterators,
+    misc,
+    objects,
+    sections,
+    streams,
+    strings,
+    tasks,
+    work,
+)
 from bpfvm.runtime.kfuncs.table import KFUNCS, Kfunc, kfunc
 
 __all__ = [
     "KFUNCS",
     "Kfunc",
+    "absent",
     "arenas",
     "cpumask",
     "dynptrs",
@@ -17,6 +31,7 @@ __all__ = [
     "misc",
     "objects",
     "sections",
+    "streams",
     "strings",
     "tasks",
     "work",

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
+from bpfvm.engine.trap import Unsupported
 from bpfvm.isa.word import u32
 from bpfvm.runtime import dynptr
 from bpfvm.runtime.dynptr import Dynptr
 from bpfvm.runtime.helpers.probe import Reader, read_kernel, read_string, read_user
 from bpfvm.runtime.helpers.table import Args
-from bpfvm.runtime.kfuncs.table import KFUNCS, kfunc
+from bpfvm.runtime.kfuncs.table import KFUNCS, Kfunc, kfunc
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
@@ -123,7 +123,7 @@ def dynptr_memset(rt: Runtime, args: Args, frame: CallFrame) -> int:
 
 
 # --- reads at addresses that a program made up ----------------------------------------------------------------------
-def _probe(read: Reader, *, string: bool) -> Callable[[Runtime, Args, CallFrame], int]:
+def _probe(read: Reader, *, string: bool) -> Kfunc:
     def copy(rt: Runtime, args: Args, frame: CallFrame) -> int:
         """(dynptr, offset, size, address) → 0 (for strings the length) or an errno, which changes nothing."""
         to, offset, size, addr = Dynptr(rt, args[0]), u32(args[1]), u32(args[2]), args[3]
@@ -148,3 +148,17 @@ KFUNCS["bpf_probe_read_user_dynptr"] = _probe(read_user, string=False)
 KFUNCS["bpf_probe_read_user_str_dynptr"] = _probe(read_user, string=True)
 KFUNCS["bpf_copy_from_user_dynptr"] = _probe(read_user, string=False)
 KFUNCS["bpf_copy_from_user_str_dynptr"] = _probe(read_user, string=True)
+
+
+def _of_task(name: str, copy: Kfunc) -> None:
+    def of_task(rt: Runtime, args: Args, frame: CallFrame) -> int:
+        """(dynptr, offset, size, address, task): as without a task; only the current one's memory is emulated."""
+        if args[4] != rt.current() and u32(args[2]):
+            raise Unsupported(f"not emulated: {name} of another task")
+        return copy(rt, args, frame)
+
+    KFUNCS[name] = of_task
+
+
+_of_task("bpf_copy_from_user_task_dynptr", KFUNCS["bpf_copy_from_user_dynptr"])
+_of_task("bpf_copy_from_user_task_str_dynptr", KFUNCS["bpf_copy_from_user_str_dynptr"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
 from bpfvm.engine.trap import Unsupported
-from bpfvm.isa.word import u32
+from bpfvm.isa.word import s32, u32
 from bpfvm.runtime.helpers.probe import read_string, read_user
 from bpfvm.runtime.helpers.table import Args
 from bpfvm.runtime.kfuncs.table import KFUNCS, kfunc
@@ -34,6 +34,22 @@ def copy_from_user_str(rt: Runtime, args: Args, frame: CallFrame) -> int:
         return found
     rt.memory.write(to, found.ljust(size, b"\0") if flags else found)
     return len(found)
+
+
+@kfunc
+def copy_from_user_task_str(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(to, size, user address, task, flags) → length with the NUL, or an errno. Only the current task's memory is
+    emulated."""
+    to, size, addr, task, flags = args
+    if task != rt.current() and u32(size) and not flags & ~PAD_ZEROS:
+        raise Unsupported("not emulated: bpf_copy_from_user_task_str of another task")
+    return copy_from_user_str(rt, (to, size, addr, flags, 0), frame)
+
+
+@kfunc
+def modify_return_test_tp(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(number) → the number, after a tracepoint that nothing is attached to (net/bpf/test_run.c)."""
+    return s32(args[0])
 
 
 @kfunc

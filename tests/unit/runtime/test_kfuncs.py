@@ -224,3 +224,20 @@ def test_symbols_have_addresses(runtime: Runtime) -> None:
     to = put(runtime, bytes(8))
     assert call(runtime, "kallsyms_lookup_name", put(runtime, b"psi_system\0"), 11, 0, to) == 0
     assert runtime.memory.u64(to) == 0x123
+
+
+def test_strings_of_the_current_task(runtime: Runtime) -> None:
+    runtime.current = lambda: 0x100
+    runtime.read_user = lambda addr, size: b"user\0more"[addr - 0x1000 :][:size] if 0x1000 <= addr < 0x1009 else None
+    to = put(runtime, b"x" * 8)
+    assert run(runtime, "bpf_copy_from_user_task_str", to, 8, 0x1000, 0x100, 1) == 5
+    assert runtime.memory.read(to, 8) == b"user" + bytes(4)
+    assert run(runtime, "bpf_copy_from_user_task_str", to, 8, 0x1000, 0x200, 2) == -errno.EINVAL
+    with pytest.raises(Unsupported, match="another task"):
+        run(runtime, "bpf_copy_from_user_task_str", to, 8, 0x1000, 0x200, 0)
+
+
+@pytest.mark.parametrize("kind", ["kmem_cache", "dmabuf"])
+def test_walks_over_what_is_not_there(runtime: Runtime, kind: str) -> None:
+    it = put(runtime, bytes(8))
+    assert [run(runtime, f"bpf_iter_{kind}_{step}", it) for step in ("new", "next", "destroy")] == [0, 0, 0]

@@ -10,6 +10,7 @@ import pytest
 from bpfvm.memory import Memory
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime import Map, Runtime
+from bpfvm.runtime.kfuncs import KFUNCS
 from tests.unit.memory.btf_bytes import BtfBytes
 from tests.unit.runtime.frames import PythonFrame, call
 
@@ -92,3 +93,25 @@ def test_work_runs_as_soon_as_time_passes() -> None:
     assert seen == []
     runtime.elapse()
     assert seen == [work - 16]
+
+
+@pytest.mark.parametrize("how", ["signal", "resume"])
+def test_work_of_a_task_runs_once_each_time_it_is_scheduled(how: str) -> None:
+    found = make("hash")
+    runtime, place = found.rt, found.lookup_elem(b"\1\0\0\0") + 16
+    seen: list[tuple[int, ...]] = []
+
+    def schedule() -> int:
+        args = (7, place, found.addr, 1, 0)
+        return KFUNCS[f"bpf_task_work_schedule_{how}_impl"](runtime, args, PythonFrame(runtime.memory, ran))
+
+    def ran(map_addr: int, key: int, value: int) -> int:
+        seen.append((map_addr, runtime.memory.load(key, 4), value, schedule()))
+        return 0
+
+    assert (schedule(), schedule()) == (0, -errno.EBUSY)
+    runtime.elapse(0)
+    runtime.elapse(5)
+    assert seen == [(found.addr, 1, place - 16, -errno.EBUSY)]
+    assert schedule() == 0
+    found.delete(b"\1\0\0\0")
