@@ -100,8 +100,8 @@ def _instruction(regs: Registers, item: Item, target: Target) -> None:
         _call(regs, item, target)
     elif name in PACKET:
         _packet(regs, item, target)
-    elif item.slot in target.image.arena_mem:
-        arena.write(regs, item)
+    elif target.image.arena and item.slot in target.image.arena_mem:
+        arena.write(regs, item, target.image.arena[0], target.window)
     elif name in STORES:
         access.store(regs, item, target.window)
     elif op.cls == "ldx" or name == "load_acquire":

@@ -94,6 +94,8 @@ class ArenaMap(Map):
             self.memory.store(first + (self.kernel_address(page) - self.window >> PAGE_SHIFT), 1, there)
 
     def _first_fit(self, count: int) -> int:
+        if len(self._used) + count > self.max_entries:
+            return -1
         first = 0
         for used in sorted(self._used):
             if used - first >= count:
