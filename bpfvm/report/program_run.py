@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -23,16 +23,21 @@ from bpfvm.runtime.test_run import TestContext
 from bpfvm.session import LoadedObject, Session
 from bpfvm.session.settings import Value
 
+STREAMS: Final = {1: "stdout", 2: "stderr"}
+
 
 @dataclass(slots=True)
 class RunResult:
-    """``returned``: R0 (u64) of each run. ``changed``: global → values before and after. ``data``: the packet, or what
-    an argument points to, after the last run; None when there is none."""
+    """``returned``: R0 (u64) of each run. ``written``: what went to the program's output streams. ``changed``: global →
+    values before and after. ``data``: the packet, or what an argument points to, after the last run; None when there is
+    none."""
 
     prog: str
     returned: list[int] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
+    written: dict[str, str] = field(default_factory=dict)
+    signals: list[str] = field(default_factory=list)
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     ctx: bytes = b""
     data: bytes | None = None
@@ -87,7 +92,9 @@ def _narrowed(spec: ObjectSpec, prog: ProgramSpec) -> ObjectSpec:
 def _run(session: Session, loaded: LoadedObject, request: Request, context: Block | TestContext) -> RunResult:
     result = RunResult(request.prog)
     before = _variables(loaded)
-    printed, console = len(session.trace), len(session.console)
+    runtime = session.runtime
+    printed, console, sent = len(session.trace), len(session.console), len(runtime.signals)
+    written = {stream: len(text) for stream, text in runtime.streams.items()}
     if request.trace:
         session.interpreter.on_insn = _Tracer(result.steps)
     try:
@@ -99,6 +106,9 @@ def _run(session: Session, loaded: LoadedObject, request: Request, context: Bloc
         session.interpreter.on_insn = None
     result.printed = session.trace[printed:]
     result.console = session.console[console:]
+    for stream, name in STREAMS.items():
+        result.written[name] = runtime.streams[stream][written[stream] :].decode("utf-8", "replace")
+    result.signals = [str(each) for each in runtime.signals[sent:]]
     after = _variables(loaded)
     result.changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
     result.ctx, result.data = context.ctx_out(), context.data_out()
@@ -137,8 +147,9 @@ class _Tracer:
 
 
 def print_run(result: RunResult, console: Console) -> None:
-    """Trace, printk lines, R0 of the last run, changed globals."""
-    for line in (*result.steps, *result.printed, *result.console):
+    """Trace, printk lines, output streams, signals, R0 of the last run, changed globals."""
+    written = [line for text in result.written.values() for line in text.splitlines()]
+    for line in (*result.steps, *result.printed, *written, *result.console, *result.signals):
         console.print(Text(line), soft_wrap=True)
     r0 = result.returned[-1]
     signed = (r0 & 0xFFFF_FFFF) - ((r0 & 0x8000_0000) << 1)
@@ -157,6 +168,8 @@ def run_data(result: RunResult) -> dict[str, Any]:
         "returned": result.returned,
         "printed": result.printed,
         "console": result.console,
+        **result.written,
+        "signals": result.signals,
         "changed": {name: {"before": was, "after": now} for name, (was, now) in result.changed.items()},
         "ctx": result.ctx.hex(),
         "data": None if result.data is None else result.data.hex(),

@@ -28,6 +28,7 @@ from bpfvm.runtime.maps.special import check_fields
 from bpfvm.runtime.objects import Objects
 from bpfvm.runtime.prandom import Prandom
 from bpfvm.runtime.prog_text import ProgramText, Symbol
+from bpfvm.runtime.signals import SignalSent
 from bpfvm.runtime.subsystem import Tasks
 from bpfvm.runtime.test_run import Packet
 from bpfvm.runtime.trace import TraceLine
@@ -74,6 +75,7 @@ class Runtime:
         self.percpu_vars: dict[int, tuple[int, ...]] = {}
         self.trace_lines: list[TraceLine] = []
         self.console: list[str] = []
+        self.signals: list[SignalSent] = []
         self.streams: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
         self.rcu_depth = 0
         self.tasks: Tasks | None = None
@@ -213,19 +215,19 @@ class Runtime:
         return found._replace(offset=found.offset + returned) if found is not None else None
 
     # --- the current task -------------------------------------------------------------------------------------------
-    def _current_view(self) -> View | None:
-        addr = self.current()
+    def task_at(self, addr: int) -> View | None:
+        """The task_struct at ``addr``; None for the idle task (0)."""
         type_id = self.btf.find("task_struct", t.Struct) if self.btf is not None and addr else 0
         return View(self.memory, self.btf, type_id, addr) if self.btf is not None and type_id else None
 
     def current_ids(self) -> tuple[int, int]:
         """(pid, tgid) of the current task, (0, 0) for the idle task."""
-        task = self._current_view()
+        task = self.task_at(self.current())
         return (task.pid & U32_MAX, task.tgid & U32_MAX) if task is not None else (0, 0)
 
     def current_comm(self) -> str:
         """The current task's name."""
-        task = self._current_view()
+        task = self.task_at(self.current())
         return str(task.comm.string()) if task is not None else f"swapper/{self.cpu}"
 
     # --- output -----------------------------------------------------------------------------------------------------

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from bpfvm.btf import Btf
+from bpfvm.btf import types as t
 from bpfvm.engine.image import Image
 from bpfvm.engine.interp import Interpreter
 from bpfvm.isa.helper_ids import HELPER_ID
@@ -20,6 +23,7 @@ from tests import kernel_oracle as ko
 
 pytestmark = pytest.mark.skipif(not ko.available(), reason="bpf(2) can't load programs here")
 SLEEPABLE = 16
+EMULATED = Path(__file__).parents[2] / "thpmm/kernel/emulated.btf"
 TEXT, RESULT = -80, -96
 
 
@@ -209,3 +213,20 @@ def test_symbols_that_are_not_there(name: bytes, flags: int) -> None:
         body += fp(4, RESULT) + call("kallsyms_lookup_name")
         same(lambda value, src, body=body: body + EXIT)  # type: ignore[misc]
         same(lambda value, src, body=body: body + load(0, 10, RESULT) + EXIT)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["send_signal", "send_signal_thread"])
+@pytest.mark.parametrize("sig", [0, 65, -1, 1 << 30])
+def test_numbers_that_are_no_signals(name: str, sig: int) -> None:
+    """0 only asks whether a signal could be sent; no other valid number is tried on this process."""
+    runtime = Runtime(Memory(), Btf.parse(EMULATED.read_bytes()))
+    assert runtime.btf is not None
+    task = runtime.memory.alloc(runtime.btf.size_of(runtime.btf.find("task_struct", t.Struct)))
+    found = runtime.task_at(task)
+    assert found is not None
+    found.pid = found.tgid = 77
+    runtime.current = lambda: task
+    program = mov(1, sig) + call(name) + EXIT
+    ours = Interpreter(runtime.memory, runtime).run(Image.of_insns(decode(program)), 0) & 0xFFFF_FFFF
+    theirs = ko.test_run(program, "syscall", flags=SLEEPABLE)
+    assert (ours, runtime.signals) == (theirs.retval & 0xFFFF_FFFF, [])

@@ -157,7 +157,7 @@ int drain(void *ctx)
 SEC("syscall")
 int not_emulated(void *ctx)
 {
-	return ((long (*)(u32))109)(9);
+	return ((long (*)(u32))168)(9);
 }
 
 SEC("xdp")

@@ -10,6 +10,7 @@ from bpfvm.btf import types as t
 from bpfvm.engine.services import CallFrame
 from bpfvm.isa.word import s32, u32
 from bpfvm.memory import View
+from bpfvm.runtime import signals
 from bpfvm.runtime.helpers.table import Args, helper
 
 if TYPE_CHECKING:
@@ -80,6 +81,18 @@ def skb_under_cgroup(rt: Runtime, args: Args, frame: CallFrame) -> int:
 def current_task_under_cgroup(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(map, index) → an errno: no cgroup is there."""
     return _no_cgroup(rt, args[0], args[1])
+
+
+@helper("send_signal")
+def send_signal(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(signal) → 0 or an errno: to the current process."""
+    return signals.send(rt, rt.current(), u32(args[0]), thread=False)
+
+
+@helper("send_signal_thread")
+def send_signal_thread(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(signal) → 0 or an errno: to the current thread."""
+    return signals.send(rt, rt.current(), u32(args[0]), thread=True)
 
 
 @helper("find_vma")

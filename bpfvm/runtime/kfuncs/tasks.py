@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""kfuncs on tasks and cgroups (kernel/bpf/helpers.c, 6.18)."""
+"""kfuncs on tasks and cgroups (kernel/bpf/helpers.c, kernel/trace/bpf_trace.c; 6.18)."""
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from bpfvm.engine.services import CallFrame
-from bpfvm.isa.word import s32
+from bpfvm.isa.word import s32, u32
+from bpfvm.runtime import signals
 from bpfvm.runtime.helpers.table import Args
 from bpfvm.runtime.kfuncs.table import kfunc
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
+
+PIDTYPE_PID, PIDTYPE_TGID = 0, 1
 
 
 @kfunc
@@ -41,6 +45,15 @@ def task_from_vpid(rt: Runtime, args: Args, frame: CallFrame) -> int:
     tasks = rt.need_tasks("bpf_task_from_vpid")
     task = tasks.by_vpid(s32(args[0]))
     return tasks.acquire(task) if task else 0
+
+
+@kfunc
+def send_signal_task(rt: Runtime, args: Args, frame: CallFrame) -> int:
+    """(task, signal, whom: 0 the thread or 1 its process, value) → 0 or an errno."""
+    task, sig, whom = args[0], u32(args[1]), u32(args[2])
+    if whom not in (PIDTYPE_PID, PIDTYPE_TGID):
+        return -errno.EINVAL
+    return signals.send(rt, task, sig, thread=whom == PIDTYPE_PID)
 
 
 # --- cgroups --------------------------------------------------------------------------------------------------------

@@ -241,3 +241,22 @@ def test_strings_of_the_current_task(runtime: Runtime) -> None:
 def test_walks_over_what_is_not_there(runtime: Runtime, kind: str) -> None:
     it = put(runtime, bytes(8))
     assert [run(runtime, f"bpf_iter_{kind}_{step}", it) for step in ("new", "next", "destroy")] == [0, 0, 0]
+
+
+def test_signals_are_written_down() -> None:
+    runtime = Runtime(Memory(), Btf.parse(EMULATED.read_bytes()))
+    assert runtime.btf is not None
+    task = runtime.memory.alloc(runtime.btf.size_of(runtime.btf.find("task_struct", t.Struct)))
+    found = runtime.task_at(task)
+    assert found is not None
+    found.pid, found.tgid = 78, 77
+    assert call(runtime, "send_signal", 9) == -errno.EPERM
+    runtime.current = lambda: task
+    assert [call(runtime, name, 9) for name in ("send_signal", "send_signal_thread")] == [0, 0]
+    assert run(runtime, "bpf_send_signal_task", task, 15, 1) == 0
+    assert run(runtime, "bpf_send_signal_task", task, 15, 2) == -errno.EINVAL
+    assert [str(each) for each in runtime.signals] == [
+        *("signal 9 to process 77", "signal 9 to thread 78", "signal 15 to process 77")
+    ]
+    found.tgid = 1
+    assert call(runtime, "send_signal", 9) == -errno.EPERM
