@@ -4,6 +4,7 @@ accesses across their borders, arithmetic that leaves the window."""
 
 from __future__ import annotations
 
+import random
 from typing import Final
 
 import pytest
@@ -13,7 +14,7 @@ from bpfvm.engine.fast import FastEngine
 from bpfvm.engine.image import link_image
 from bpfvm.engine.interp import Interpreter
 from bpfvm.engine.jit import JitEngine, available
-from bpfvm.isa.insn import encode
+from bpfvm.isa.insn import Insn, encode
 from bpfvm.isa.map_types import BPF_F_MMAPABLE
 from bpfvm.memory import Memory
 from bpfvm.obj.model import MapSpec, Program
@@ -88,8 +89,13 @@ def test_an_arena_without_user_addresses(name: str, engine: type[Interpreter]) -
 
 
 def agree(name: str, engine: type[Interpreter], flags: int) -> None:
-    spec = MapSpec("oracle", "arena", 0, 0, 4, flags, map_extra=START)
     insns = assemble(ALLOC.format(address=0, pages=1) + CASES[name] + END)
+    assert ours(insns, engine, flags) == theirs(encode(insns), flags)[:24].hex(" ", 8)
+
+
+def ours(insns: tuple[Insn, ...], engine: type[Interpreter], flags: int) -> str:
+    """The context's first three words."""
+    spec = MapSpec("oracle", "arena", 0, 0, 4, flags, map_extra=START)
     env = environment()
     verified = verify(Program("test", "syscall", insns, maps=(spec,), sleepable=True), env)
     memory = Memory(AREA + (16 << 20))
@@ -98,4 +104,45 @@ def agree(name: str, engine: type[Interpreter], flags: int) -> None:
     image = link_image(verified, [arena.addr], [arena.direct_value()], lambda _: 0, arena=arena_of([arena]))
     ctx = memory.alloc(64)
     assert engine(memory, runtime).run(image, ctx) == 0
-    assert memory.read(ctx, 24).hex(" ", 8) == theirs(encode(insns), flags)[:24].hex(" ", 8)
+    return memory.read(ctx, 24).hex(" ", 8)
+
+
+def random_body(dice: random.Random) -> str:
+    """Accesses around the borders of pages, two of which are there, with arithmetic in between."""
+    lines = [f"r{reg} = {dice.randrange(-(1 << 31), 1 << 31)}" for reg in range(3)]
+    for _ in range(14):
+        off = dice.choice((0, 4096, 8192)) + dice.choice((-9, -8, -7, -4, -2, -1, 0, 1, 3, 8, 16))
+        size, reg, what = dice.choice((8, 16, 32, 64)), dice.randrange(3), dice.randrange(12)
+        if what == 0:
+            lines.append(f"*(u{size} *)(r8 {off:+}) = {dice.randrange(1, 1 << 31)}")
+        elif what < 4:
+            lines.append(f"*(u{size} *)(r8 {off:+}) = r{reg}")
+        elif what < 6:
+            lines.append(f"r{reg} = *(u{size} *)(r8 {off:+})")
+        elif what == 6:
+            lines.append(f"r{reg} = *(s{min(size, 32)} *)(r8 {off:+})")
+        elif what == 7:
+            wide, name = dice.choice((("u64", "atomic64"), ("u32", "atomic")))
+            lines.append(f"r{reg} = {name}_{dice.choice(('fetch_add', 'xchg'))}(({wide} *)(r8 {off & ~7:+}), r{reg})")
+        elif what == 8:
+            sign = dice.choice(("+=", "|=", "&=", "^="))
+            lines.append(f"lock *({dice.choice(('u64', 'u32'))} *)(r8 {off & ~7:+}) {sign} r{reg}")
+        elif what == 9:
+            wide, name = dice.choice((("u64", "atomic64"), ("u32", "atomic")))
+            lines.append(f"r0 = {name}_cmpxchg(({wide} *)(r8 {off & ~7:+}), r0, r{reg})")
+        elif what == 10:
+            moved = dice.choice((1, 7, 4096, -4096, 1 << 30))
+            lines += [f"r8 += {moved}", f"*(u32 *)(r8 +0) = r{reg}", f"r8 -= {moved}"]
+        else:
+            lines.append(f"r{reg} += r{dice.randrange(3)}")
+    return " / ".join(lines)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_accesses(seed: int) -> None:
+    dice = random.Random(seed)
+    for _ in range(3):
+        insns = assemble(ALLOC.format(address=0, pages=2) + random_body(dice) + END)
+        wanted = theirs(encode(insns), BPF_F_MMAPABLE)
+        for engine in ENGINES:
+            assert ours(insns, engine, BPF_F_MMAPABLE) == wanted[:24].hex(" ", 8), engine
