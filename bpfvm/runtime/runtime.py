@@ -87,7 +87,7 @@ class Runtime:
         self.symbol: Callable[[int], str | None] = lambda addr: None
         self.symbol_address: Callable[[str], int | None] = lambda name: None
         self._by_addr: dict[int, Map] = {}
-        self._kfunc_ids: dict[int, Kfunc] = {}
+        self._kfunc_ids: dict[int, tuple[Kfunc, int]] = {}
         self._next_map_id = 1
         memory.task = lambda: (self.current_comm(), self.current_ids()[0])
 
@@ -181,15 +181,24 @@ class Runtime:
         return function(self, args, frame) & U64_MAX
 
     def kfunc(self, btf_id: int, args: Args, frame: CallFrame) -> int:
-        """Run the kernel function with this BTF id; its r0 as u64. Raises Unsupported "not emulated: NAME"."""
-        function = self._kfunc_ids.get(btf_id)
-        if function is None:
+        """Run the kernel function with this BTF id; its r0 as u64, of which a narrower result leaves the rest zero, as
+        compilers for x86 do. Raises Unsupported "not emulated: NAME"."""
+        known = self._kfunc_ids.get(btf_id)
+        if known is None:
             name = self.btf.name_of(btf_id) if self.btf is not None else f"kfunc#{btf_id}"
             function = self.kfuncs.get(name)
             if function is None:
                 raise Unsupported(f"not emulated: {name}")
-            self._kfunc_ids[btf_id] = function
-        return function(self, args, frame) & U64_MAX
+            known = self._kfunc_ids[btf_id] = function, self._mask_of_result(btf_id)
+        return known[0](self, args, frame) & known[1]
+
+    def _mask_of_result(self, btf_id: int) -> int:
+        """All bits of what a kernel function returns."""
+        func = self.btf.type(btf_id) if self.btf is not None else None
+        proto = self.btf.type(func.type) if self.btf is not None and isinstance(func, t.Func) else None
+        if self.btf is None or not isinstance(proto, t.FuncProto) or not proto.ret:
+            return U64_MAX
+        return min((1 << 8 * self.btf.size_of(proto.ret)) - 1, U64_MAX)
 
     def need_tasks(self, who: str) -> Tasks:
         """The subsystem with tasks and cgroups. Raises Unsupported when none is plugged in."""

@@ -220,3 +220,10 @@ def test_numbers_that_are_given_back() -> None:
 def test_caches_of_addresses_that_have_none() -> None:
     for address in ("0", "1", "0xffff800000000000"):
         agree(f"r1 = {address} ll / kfunc bpf_get_kmem_cache / r6 = 7 / if r0 != 0 goto +1 / r6 = 8 / r0 = r6")
+
+
+def test_narrow_results_leave_the_upper_half_zero() -> None:
+    """A kernel function that returns an int gives 32 bits; 64 of them are looked at here."""
+    made = "value r1 / r2 = 8 / r3 = 1 / r4 = r10 / r4 += -16 / call bpf_dynptr_from_mem / "
+    found = agree(made + "r1 = r10 / r1 += -16 / r2 = 1 / r3 = 2 / kfunc bpf_dynptr_adjust / r0 >>= 28")
+    assert found[0] == 15

@@ -18,6 +18,7 @@ from bpfvm.isa.word import U32_MAX, u32
 from bpfvm.memory.fault import PAGE_SIZE
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.maps.base import Map
+from bpfvm.runtime.maps.free_ranges import FreeRanges
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
@@ -32,7 +33,7 @@ class ArenaMap(Map):
     Pages are numbered from there."""
 
     kind = "arena"
-    __slots__ = ("_block", "_used", "user_start", "window")
+    __slots__ = ("_block", "_free", "_there", "user_start", "window")
 
     @classmethod
     def check(cls, spec: MapSpec) -> int:
@@ -50,7 +51,8 @@ class ArenaMap(Map):
         self.user_start = spec.map_extra or USER_START
         self._block = self.memory.alloc_sparse(AREA, what=f"arena '{spec.name}'; see Session(arenas=True)")
         self.window = self._block + BEFORE
-        self._used: set[int] = set()
+        self._free = FreeRanges(self.max_entries)
+        self._there: set[int] = set()
         initial = spec.initial or b""
         self.memory.write(self.kernel_address(0), initial)
         self._place(range(-(-len(initial) // PAGE_SIZE)))
@@ -75,16 +77,17 @@ class ArenaMap(Map):
         """User address of ``count`` zeroed pages, at ``address`` unless that is 0; 0 when they aren't to be had."""
         if node not in (-1, 0) or not 0 < count <= self.max_entries or address & PAGE_SIZE - 1:
             return 0
-        first = self._page_of(address) if address else self._first_fit(count)
-        wanted = range(first, first + count)
-        if first < 0 or first > self.max_entries - count or not self._used.isdisjoint(wanted):
+        first = self._page_of(address) if address else self._free.find(count)
+        if first < 0 or first > self.max_entries - count or not self._free.contains(first, count):
             return 0
-        self._place(wanted)
+        self._place(range(first, first + count))
         return self.user_start & ~U32_MAX | u32(self.user_start + first * PAGE_SIZE)
 
     def _place(self, pages: range) -> None:
         """Pages are there from now on."""
-        self._used.update(pages)
+        if pages:
+            self._free.clear(pages.start, len(pages))
+        self._there.update(pages)
         self._show(pages, 1)
 
     def _show(self, pages: Iterable[int], there: int) -> None:
@@ -93,36 +96,27 @@ class ArenaMap(Map):
         for page in pages:
             self.memory.store(first + (self.kernel_address(page) - self.window >> PAGE_SHIFT), 1, there)
 
-    def _first_fit(self, count: int) -> int:
-        if len(self._used) + count > self.max_entries:
-            return -1
-        first = 0
-        for used in sorted(self._used):
-            if used - first >= count:
-                return first
-            first = used + 1
-        return first if first + count <= self.max_entries else -1
-
     def free_pages(self, address: int, count: int) -> None:
-        """Give pages back; what isn't the arena's is left out."""
+        """Give pages back, also reserved ones; what isn't the arena's is left out."""
         first = self._page_of(address)
         if first >= self.max_entries:
             return
         freed = range(first, min(first + count, self.max_entries))
-        for page in self._used.intersection(freed):
+        gone = self._there.intersection(freed)
+        for page in gone:
             self.memory.write(self.kernel_address(page), bytes(PAGE_SIZE))
-        self._show(freed, 0)
-        self._used.difference_update(freed)
+        self._show(gone, 0)
+        self._there -= gone
+        self._free.set(first, len(freed))
 
     def reserve_pages(self, address: int, count: int) -> int:
         """Keep pages from being allocated; 0 or a negative errno."""
         first = self._page_of(address)
         if first + count > self.max_entries:
             return -errno.EINVAL
-        wanted = range(first, first + count)
-        if not self._used.isdisjoint(wanted):
+        if not self._free.contains(first, count):
             return -errno.EBUSY
-        self._used.update(wanted)
+        self._free.clear(first, count)
         return 0
 
     def update_elem(self, key: bytes, value: bytes, flags: int) -> int:
@@ -133,11 +127,26 @@ class ArenaMap(Map):
 
     # --- user space's side ------------------------------------------------------------------------------------------
     def read(self, address: int, size: int) -> bytes:
-        """Bytes at a user address of the mapped arena. Raises SyscallError(EFAULT) outside of it."""
+        """Bytes at a user address of the mapped arena. Pages that aren't there come to be (arena_vm_fault). Raises
+        SyscallError(EFAULT) outside of the arena, and where BPF_F_SEGV_ON_FAULT forbids that."""
+        self._touch(address, size)
+        return self.memory.read(self.window + u32(address), size)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Store at a user address; as read."""
+        self._touch(address, len(data))
+        self.memory.write(self.window + u32(address), data)
+
+    def _touch(self, address: int, size: int) -> None:
         offset = address - self.user_start
         if not 0 <= offset <= offset + size <= self.max_entries * PAGE_SIZE:
             raise SyscallError(errno.EFAULT, f"{address:#x} is not in {self!r}")
-        return self.memory.read(self.window + u32(address), size)
+        for page in range(offset // PAGE_SIZE, -(-(offset + size) // PAGE_SIZE)):
+            if page in self._there:
+                continue
+            if self.spec.map_flags & SEGV_ON_FAULT:
+                raise SyscallError(errno.EFAULT, f"page {page} of {self!r} is not allocated")
+            self._place(range(page, page + 1))
 
     def _value(self, key: bytes) -> bytes | int:
         return -errno.EINVAL
