@@ -9,8 +9,10 @@ from typing import Final
 
 import pytest
 
+from bpfvm.btf import types as t
+from bpfvm.btf.layout import member
 from tests.differential.run_oracle import agree
-from tests.differential.verifier_oracle import unusable
+from tests.differential.verifier_oracle import kernel_btf, unusable
 
 WHY_NOT = unusable()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
@@ -227,3 +229,30 @@ def test_narrow_results_leave_the_upper_half_zero() -> None:
     made = "value r1 / r2 = 8 / r3 = 1 / r4 = r10 / r4 += -16 / call bpf_dynptr_from_mem / "
     found = agree(made + "r1 = r10 / r1 += -16 / r2 = 1 / r3 = 2 / kfunc bpf_dynptr_adjust / r0 >>= 28")
     assert found[0] == 15
+
+
+# --- the kernel's context of XDP programs ---------------------------------------------------------------------------
+def _field(struct: str, name: str) -> int:
+    btf = kernel_btf()
+    return member(btf, btf.find(struct, t.Struct), name).offset
+
+
+MIX: Final = "r8 *= 31 / r8 += {} / "
+
+
+def test_the_kernels_context_of_a_packet() -> None:
+    """Distances between its pointers, before and after the packet's start and end have moved; the device."""
+    data, end, meta, start = (_field("xdp_buff", name) for name in ("data", "data_end", "data_meta", "data_hard_start"))
+    seen = f"r1 = *(u64 *)(r7 +{end}) / r2 = *(u64 *)(r7 +{data}) / r3 = *(u64 *)(r7 +{meta}) / "
+    seen += f"r4 = *(u64 *)(r7 +{start}) / r1 -= r2 / r3 -= r2 / r2 -= r4 / "
+    seen += MIX.format("r1") + MIX.format("r2") + MIX.format("r3")
+    queue = f"r2 = *(u32 *)(r7 +{_field('xdp_buff', 'frame_sz')}) / {MIX.format('r2')}"
+    queue += f"r1 = *(u64 *)(r7 +{_field('xdp_buff', 'rxq')}) / "
+    queue += f"r2 = *(u32 *)(r1 +{_field('xdp_rxq_info', 'queue_index')}) / {MIX.format('r2')}"
+    queue += f"r1 = *(u64 *)(r1 +{_field('xdp_rxq_info', 'dev')}) / "
+    for name, size in (("ifindex", 32), ("mtu", 32), ("hard_header_len", 16), ("name", 16)):
+        queue += f"r2 = *(u{size} *)(r1 +{_field('net_device', name)}) / {MIX.format('r2')}"
+    for head, tail in ((0, 0), (-20, 30), (8, -8), (4000, 0)):
+        moves = f"r1 = r6 / r2 = {head} / call bpf_xdp_adjust_head / r1 = r6 / r2 = {tail} / "
+        source = f"r6 = r1 / r8 = 0 / kfunc bpf_cast_to_kern_ctx / r7 = r0 / {seen}{queue}{moves}"
+        agree(f"{source}call bpf_xdp_adjust_tail / {seen}r0 = r8", kind="xdp", data=bytes(range(80)))

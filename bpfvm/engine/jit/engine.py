@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, Final, cast
 
+from bpfvm.engine.arena import AREA, BEFORE
 from bpfvm.engine.image import Image, callback_slot
 from bpfvm.engine.interp import BPF_MAX_LOOPS, MAX_DEPTH, MAX_TAIL_CALL_CNT, Frame, Interpreter, OnInsn
 from bpfvm.engine.jit.arrays import arrays_of, knows_maps
@@ -379,7 +380,7 @@ class JitEngine:
         """Everything that the code depends on."""
         facts = (identity(), sorted(wanted.entries), wanted.kasan, wanted.fuel, wanted.loops,
                  sorted(wanted.arrays.items()), sorted(callback_starts(image)), image.verified, sorted(image.probe_mem),
-                 image.arena, sorted(image.arena_mem))  # fmt: skip
+                 image.arena, sorted(image.arena_mem), BEFORE, AREA)  # fmt: skip
         return repr(facts).encode() + encode(image.insns)
 
     def _plan(self, image: Callable[[], Image | None], wanted: Wanted) -> Build:

@@ -12,6 +12,7 @@ from bpfvm.engine.trap import Unsupported
 from bpfvm.runtime.helpers.table import Args
 from bpfvm.runtime.kfuncs.table import kfunc
 from bpfvm.runtime.maps import HashMap
+from bpfvm.runtime.test_run.xdp_buff import kernel_context
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
@@ -55,11 +56,15 @@ def rdonly_cast(rt: Runtime, args: Args, frame: CallFrame) -> int:
 
 @kfunc
 def cast_to_kern_ctx(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(context) → the context, which the verifier now takes for the kernel's type. Raises Unsupported for a packet's,
-    which is not the kernel's here."""
-    if args[0] in rt.packets:
+    """(context) → the kernel's own. Most are the program's; of packets only XDP's are emulated."""
+    packet, program = rt.packets.get(args[0]), frame.image.program
+    if packet is None:
+        return args[0]
+    if program is None or program.prog_type != "xdp":
         raise Unsupported("not emulated: bpf_cast_to_kern_ctx of a packet's context")
-    return args[0]
+    if not packet.kernel_ctx:
+        packet.kernel_ctx = kernel_context(rt, packet)
+    return packet.kernel_ctx
 
 
 @kfunc

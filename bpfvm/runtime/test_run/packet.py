@@ -6,6 +6,7 @@ The packet is always in one piece, as the kernel's test runs make it (net/bpf/te
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -42,7 +43,8 @@ class Packet:
     ``len_at`` is where the context has the length (-1: nowhere). ``owned`` are objects that go with it; ``csum_level``
     is the number of checksums known to be right, minus one, None when nothing is known (skb->ip_summed); ``also``
     is another object that shows it (0: none); ``encapsulated``: a program put headers around it (skb->encapsulation);
-    ``tunnel`` is what a program said about the tunnel it is to take, None for nothing (skb_dst)."""
+    ``tunnel`` is what a program said about the tunnel it is to take, None for nothing (skb_dst); ``kernel_ctx``
+    is the kernel's own context, once a program has asked for it, and ``mirror`` keeps that up to date."""
 
     __slots__ = (
         "also",
@@ -51,11 +53,13 @@ class Packet:
         "data",
         "encapsulated",
         "end",
+        "kernel_ctx",
         "len_at",
         "limit",
         "mac",
         "memory",
         "meta",
+        "mirror",
         "network",
         "owned",
         "start",
@@ -70,6 +74,8 @@ class Packet:
         self.csum_level: int | None = None
         self.also = 0
         self.encapsulated = False
+        self.kernel_ctx = 0
+        self.mirror: Callable[[], None] | None = None
         self.tunnel: Tunnel | None = None
         self.start = memory.alloc(headroom + len(frame) + tailroom, what="packet")
         self.limit = self.start + headroom + len(frame) + tailroom
@@ -93,6 +99,8 @@ class Packet:
             self.memory.store(self.ctx + SHADOW + 8 * index, 8, value)
         if self.len_at >= 0:
             self.memory.store(self.ctx + self.len_at, 4, len(self))
+        if self.mirror is not None:
+            self.mirror()
 
     def content(self) -> bytes:
         """The packet."""
