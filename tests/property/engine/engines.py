@@ -150,15 +150,15 @@ def observe(engine: Engine, case: Case, runs: int = 2) -> Seen:
     steps: list[tuple[object, ...]] = []
     if case.watched:
         machine.on_insn = lambda where, slot, regs: steps.append((where.name, slot, *regs))
+    single: Callable[[], object] = lambda: machine.run(image, context, fuel=case.fuel)  # noqa: E731
+    batch: Callable[[], object] = lambda: list(machine.batch(image, [context] * 3))  # noqa: E731
     with _effort(case.effort):
-        for _ in range(runs):
+        for run in (*[single] * runs, *[batch] * (case.fuel is None)):
             try:
-                results.append(machine.run(image, context, fuel=case.fuel))
+                results.append(run())
             except BpfvmError as why:
                 results.append((type(why).__name__, str(why)))
             results.append((machine._depth, machine._fuel))
-        if case.fuel is None:
-            results.append(list(machine.batch(image, [context] * 3)))
     stack_end = machine._stack + MAX_DEPTH * MAX_BPF_STACK
     stack = memory.read_nofault(machine._stack, MAX_DEPTH * MAX_BPF_STACK)
     return Seen(results, steps, kernel.seen, stack, memory.read_nofault(stack_end, memory.end - stack_end))
