@@ -25,6 +25,8 @@ FRAME: Final = "!alias.scope !9, !noalias !7"
 """an access to the function's own frame, which no other access reaches"""
 BESIDE_FRAME: Final = "!noalias !10"
 """any other access of a function with such a frame"""
+NOT_FRAME: Final = "!noalias !9"
+"""a call from such a function that has nothing to do with its frame"""
 METADATA: Final = """
 !0 = !{!"branch_weights", i32 1, i32 2000000}
 !1 = distinct !{!1}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bpfvm.engine.jit.body import BESIDE_FRAME, EMULATED, FIXED, FRAME, RARE, SHADOW, STATE, Body, const
+from bpfvm.engine.jit.body import BESIDE_FRAME, EMULATED, FIXED, FRAME, NOT_FRAME, RARE, SHADOW, STATE, Body, const
 from bpfvm.engine.jit.build import Build
 from bpfvm.engine.jit.debug import location
 from bpfvm.engine.jit.flow import Function, next_slots
@@ -237,7 +237,7 @@ class Emitter:
         body.place(ask)
         last = body.new(f"add i64 {offset}, {size - 1}")
         args = f"ptr %state, i64 {slot}, i64 {offset}, i64 {last}, i8 {code}, i8 {self._shadow(shadow, last)}"
-        beside = f", {BESIDE_FRAME}" if self.hidden else ""
+        beside = f", {NOT_FRAME}" if self.hidden else ""
         body.branch(body.new(f"call i1 @poisoned({args}){beside}"), "giveup", on, RARE)
         body.place(on)
 
