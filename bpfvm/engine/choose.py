@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 
 from bpfvm.errors import UsageError
@@ -13,30 +12,39 @@ if TYPE_CHECKING:
     from bpfvm.engine.services import Engine, EngineMemory, Packet, Services, TailCalls
 
 
-_CLASSES: Final = {
-    "interp": ("bpfvm.engine.interp", "Interpreter"),
-    "fast": ("bpfvm.engine.fast", "FastEngine"),
-    "jit": ("bpfvm.engine.jit", "JitEngine"),
-}
-ENGINES: Final = ("auto", *_CLASSES)
+ENGINES: Final = ("auto", "interp", "fast", "jit")
 
 
 def auto() -> str:
     """What `auto` stands for: the compiler where llvmlite is, else the fast engine."""
-    compiler = importlib.import_module("bpfvm.engine.jit.llvm")
-    return "jit" if compiler.available() else "fast"
+    from bpfvm.engine.jit.llvm import available
+
+    return "jit" if available() else "fast"
 
 
 def engine_class(name: str) -> Callable[..., Engine]:
     """The class of engine `name`. Raises UsageError if there is none, or what it needs is not installed."""
-    if name not in ENGINES:
-        raise UsageError(f"engine `{name}`; there are {', '.join(ENGINES)}")
-    module, attribute = _CLASSES[auto() if name == "auto" else name]
     try:
-        found: Callable[..., Engine] = getattr(importlib.import_module(module), attribute)
+        return _imported(auto() if name == "auto" else name)
     except ModuleNotFoundError as missing:
         raise UsageError(f"engine `{name}` needs {missing.name}: pip install 'bpfvm[{name}]'") from missing
-    return found
+
+
+def _imported(name: str) -> Callable[..., Engine]:
+    match name:
+        case "interp":
+            from bpfvm.engine.interp import Interpreter
+
+            return Interpreter
+        case "fast":
+            from bpfvm.engine.fast import FastEngine
+
+            return FastEngine
+        case "jit":
+            from bpfvm.engine.jit import JitEngine
+
+            return JitEngine
+    raise UsageError(f"engine `{name}`; there are {', '.join(ENGINES)}")
 
 
 def make_engine(

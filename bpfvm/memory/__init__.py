@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from bpfvm.memory.fault import MemoryFault
 from bpfvm.memory.memory import CHECKER_LEVELS, Memory
 from bpfvm.typed import TYPE_CHECKING, Any
@@ -36,4 +34,6 @@ def __getattr__(name: str) -> Any:
     """Import what needs BTF only when it is used: an engine does without it and starts sooner."""
     if name not in _TYPED:
         raise AttributeError(f"module 'bpfvm.memory' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(_TYPED[name]), name)
