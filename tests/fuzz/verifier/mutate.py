@@ -23,7 +23,7 @@ def _registers(rng: random.Random, insn: Insn) -> Insn:
 def _offset(rng: random.Random, insn: Insn) -> Insn:
     if insn.code & 7 not in (1, 2, 3):
         return insn
-    return insn._replace(off=insn.off + rng.choice((-8, -4, -1, 1, 4, 8, 16)))
+    return insn._replace(off=max(-32768, min(32767, insn.off + rng.choice((-8, -4, -1, 1, 4, 8, 16)))))
 
 
 def _imm(rng: random.Random, insn: Insn) -> Insn:
