@@ -19,6 +19,9 @@ Record = dict[str, Any]
 Judge = Callable[[str, str], Record]
 """(task, key) → what was found"""
 
+PATIENCE = 5
+TIMEOUT: Record = {"ours": "timeout", "category": "timeout"}
+
 
 @dataclass(slots=True)
 class Task:
@@ -39,7 +42,8 @@ class _Worker:
 
 
 class Pool:
-    """jobs: workers at a time; seconds: limit per case; megabytes: limit of a worker's address space."""
+    """jobs: workers at a time; megabytes: limit of a worker's address space; seconds: limit per case, of processor time
+    (so a busy machine changes no result), and PATIENCE times as much by the clock."""
 
     def __init__(self, jobs: int = 2, seconds: float = 60, megabytes: int = 6144) -> None:
         self._jobs = jobs
@@ -74,24 +78,27 @@ class Pool:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         for key in keys:
             started = time.monotonic()
+            signal.setitimer(signal.ITIMER_PROF, self._seconds)
             try:
                 record = task.judge(task.name, key)
             except MemoryError:
                 record = {"ours": "memory", "category": "memory limit"}
             except Exception as error:  # noqa: BLE001  # a crash of the code under test is a finding
                 record = crash(error)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             record["seconds"] = round(time.monotonic() - started, 3)
             pipe.send((key, record))
         pipe.close()
 
     def _wait(self, workers: list[_Worker]) -> Iterator[tuple[Task, str, Record]]:
-        timeout = max(0.05, min(w.started + self._seconds - time.monotonic() for w in workers))
+        patience = self._seconds * PATIENCE
+        timeout = max(0.05, min(w.started + patience - time.monotonic() for w in workers))
         ready = multiprocessing.connection.wait([w.pipe for w in workers], timeout)
         for worker in list(workers):
             if worker.pipe in ready:
                 yield from self._receive(workers, worker)
-            elif time.monotonic() - worker.started > self._seconds:
-                yield from self._lost(workers, worker, {"ours": "timeout", "category": "timeout"})
+            elif time.monotonic() - worker.started > patience:
+                yield from self._lost(workers, worker, TIMEOUT)
 
     def _receive(self, workers: list[_Worker], worker: _Worker) -> Iterator[tuple[Task, str, Record]]:
         try:
@@ -99,8 +106,9 @@ class Pool:
         except EOFError:
             if worker.left:
                 worker.process.join()
-                ended = f"crash: worker ended with {worker.process.exitcode}"
-                yield from self._lost(workers, worker, {"ours": "crash", "category": ended})
+                code = worker.process.exitcode
+                ended = {"ours": "crash", "category": f"crash: worker ended with {code}"}
+                yield from self._lost(workers, worker, TIMEOUT if code == -signal.SIGPROF else ended)
             else:
                 self._stop(worker)
                 workers.remove(worker)
