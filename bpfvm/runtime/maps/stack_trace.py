@@ -24,8 +24,6 @@ BUILD_ID_SIZE: Final = 32
 MAX_STACK: Final = 127
 """PERF_MAX_STACK_DEPTH, what kernel.perf_event_max_stack is at boot"""
 MAX_ENTRIES: Final = 1 << 31
-
-
 F_FAST_STACK_CMP: Final = 1 << 9
 F_REUSE_STACKID: Final = 1 << 10
 BUILD_ID_IP: Final = 2
