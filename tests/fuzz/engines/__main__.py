@@ -18,7 +18,8 @@ from itertools import islice
 
 from tests import kernel_oracle
 from tests.conformance.kernel.progress import Progress
-from tests.property.engine.engines import ENGINES, KINDS, cases, difference, kernel_difference
+from tests.property.engine.engines import ENGINES, KINDS, Kernel, cases, difference
+from tests.property.engine.in_kernel import kernel_difference
 
 BATCH = 50
 
@@ -29,7 +30,7 @@ def differences(kind: str, seeds: range, in_kernel: bool) -> list[str]:
     for case in cases(kind, seeds):
         what = difference(case)
         if not what and in_kernel and case.verified:
-            what = kernel_difference(case.made)
+            what = kernel_difference(case.made, Kernel())
         if what:
             found.append(f"{case}: {what}")
     return found

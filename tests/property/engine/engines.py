@@ -20,10 +20,8 @@ from bpfvm.engine.jit import effort as care
 from bpfvm.engine.jit.effort import Effort, Tier
 from bpfvm.engine.services import CallFrame
 from bpfvm.errors import BpfvmError
-from bpfvm.isa.insn import encode
 from bpfvm.isa.opcodes import MAX_BPF_STACK
 from bpfvm.memory import Memory
-from tests import kernel_oracle as ko
 from tests.property.engine.programs import Sample, sample
 from tests.property.engine.wild import wild
 
@@ -174,16 +172,3 @@ def difference(case: Case, engines: tuple[Engine, ...] = ENGINES[1:]) -> str:
             if ours != theirs:
                 return f"{engine.__name__}: {name}: {str(theirs)[:300]}\nreference: {str(ours)[:300]}"
     return ""
-
-
-def kernel_difference(made: Sample) -> str:
-    """What the interpreter and the kernel's compiled code disagree about, or ""."""
-    run = ko.test_run(encode(made.insns), "syscall", ctx=made.context, flags=ko.F_SLEEPABLE)
-    if not run.ok:
-        return f"kernel: errno {run.errno}"
-    memory = Memory(MEMORY)
-    context = memory.alloc(len(made.context), what="context")
-    memory.write(context, made.context)
-    r0 = Interpreter(memory, Kernel()).run(Image.of_insns(made.insns), context)
-    ours, theirs = (r0 & 0xFFFFFFFF, memory.read(context, len(made.context))), (run.retval & 0xFFFFFFFF, run.ctx_out)
-    return "" if ours == theirs else f"kernel: {theirs}\nreference: {ours}"
