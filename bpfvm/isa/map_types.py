@@ -52,6 +52,7 @@ BPF_F_WRONLY: Final = 1 << 4
 BPF_F_RDONLY_PROG: Final = 1 << 7
 BPF_F_WRONLY_PROG: Final = 1 << 8
 BPF_F_MMAPABLE: Final = 1 << 10
+BPF_F_INNER_MAP: Final = 1 << 12
 BPF_F_LINK: Final = 1 << 13
 BPF_F_VTYPE_BTF_OBJ_FD: Final = 1 << 15
 

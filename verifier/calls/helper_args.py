@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Final
 
 from bpfvm.btf import types as t
+from bpfvm.isa.map_types import BPF_F_INNER_MAP
+from bpfvm.obj.model import MapSpec
 from verifier.calls.arg_kinds import COMPATIBLE, MEM_TYPES, HelperProto, Kind, parse_kind
 from verifier.calls.dynptr_args import check_dynptr_arg, check_release
 from verifier.calls.dynptrs import KIND_FLAGS
@@ -237,7 +239,7 @@ def _by_kind(env: Env, regno: int, kind: Kind, proto: HelperProto, meta: CallMet
         if meta.map is None:
             env.reject(EACCES, "invalid map_ptr to access map->key")
         check_helper_mem_access(env, regno, meta.map.key_size, False, False, None)
-        if env.profile.null_elision and meta.map.map_type in ("array", "percpu_array"):
+        if env.profile.null_elision and _has_all_elements(meta.map):
             meta.const_key = _constant_key(env, reg, meta.map.key_size)
     elif name == "PTR_TO_MAP_VALUE":
         if is_null(reg) and kind.flags & PTR_MAYBE_NULL:
@@ -273,6 +275,12 @@ def _by_kind(env: Env, regno: int, kind: Kind, proto: HelperProto, meta: CallMet
         meta.map, meta.map_uid = check_map_field(env, regno, TIMER), reg.ptr.map_uid
     elif name == "KPTR_XCHG_DEST":
         meta.kptr, meta.map = xchg_dest(env, regno)
+
+
+def _has_all_elements(map_: MapSpec) -> bool:
+    """Every key below the map's size has an element (can_elide_value_nullness); a map that may stand for others as the
+    inner map of one may have another size than they."""
+    return map_.map_type in ("array", "percpu_array") and not map_.map_flags & BPF_F_INNER_MAP
 
 
 def _constant_key(env: Env, reg: RegState, key_size: int) -> int:

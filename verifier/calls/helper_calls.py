@@ -48,7 +48,6 @@ ERRNO_OR_SIZE: Final = frozenset(
     ("get_stack", "get_task_stack", "probe_read_str", "probe_read_kernel_str", "probe_read_user_str")
 )
 MAP_CHANGES: Final = frozenset(("map_delete_elem", "map_update_elem", "map_push_elem", "map_pop_elem"))
-ELIDABLE: Final = frozenset(("array", "percpu_array"))
 
 
 def _proto(env: Env, insn: Insn) -> HelperProto:
@@ -227,7 +226,7 @@ def _result(env: Env, proto: HelperProto, meta: CallMeta, first: RegState) -> No
     if ret.name == "PTR_TO_MAP_VALUE":
         map_ = meta.map
         assert map_ is not None
-        if proto.name == "map_lookup_elem" and map_.map_type in ELIDABLE and 0 <= meta.const_key < map_.max_entries:
+        if proto.name == "map_lookup_elem" and 0 <= meta.const_key < map_.max_entries:
             flags &= ~PTR_MAYBE_NULL
         reg = pointer(PTR_TO_MAP_VALUE | flags, ptr=Pointee(map=map_, map_uid=meta.map_uid))
         if not flags & PTR_MAYBE_NULL and may_hold_lock(reg):
