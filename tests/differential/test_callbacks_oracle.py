@@ -57,6 +57,11 @@ REMOVED = {
         f"call F / exit / F: r1 = subprog[G] ll / {_DEAD} / G: r0 = 0 / exit",
         True,
     ),
+    "of a single function that throws": (
+        "r1 = subprog[G] ll / r1 = 1 / kcall bpf_throw / exit / G: r0 = 0 / exit",
+        True,
+    ),
+    "of a single function": ("r1 = subprog[G] ll / r0 = 0 / exit / G: r0 = 0 / exit", False),
     "behind jumps to what comes next": (
         "call F / goto +0 / exit / F: r1 = subprog[G] ll / may_goto +0 / r0 = 0 / exit / G: r0 = 0 / exit",
         True,

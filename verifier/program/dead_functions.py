@@ -10,7 +10,10 @@ from typing import Final
 from verifier.env import Env
 from verifier.program.cfg import is_func_ref
 from verifier.rejection import EFAULT
+from verifier.steps.exceptions import THROW
 
+HANDLER_SIZE: Final = 2
+CALL: Final = 0x85
 LD_IMM64: Final = 0x18
 GOTO: Final = 0x05
 MAY_GOTO: Final = 0xE5
@@ -23,7 +26,8 @@ def check_taken_addresses(env: Env) -> None:
     behind it; where that doesn't begin a function, there is nothing to compile for it, which the kernel takes for a bug
     of its own. It numbers what is left, and what it put in place of calls and loads, which isn't counted here."""
     entered = [subprog.start for subprog in env.subprogs if env.seen[subprog.start]]
-    if len(entered) < 2:
+    handler = _handler(env)
+    if len(entered) < 2 and not handler:
         return  # a single function is compiled without looking for others
     taken = [i + insn.imm + 1 for i, insn in enumerate(env.insns) if is_func_ref(insn) and env.seen[i]]
     if all(env.seen[target] for target in taken):
@@ -35,8 +39,18 @@ def check_taken_addresses(env: Env) -> None:
     for target in dict.fromkeys(taken):
         place = _without_nops(_behind(target, regions), nops)
         if place not in starts:
+            place += handler if place >= sum(reached) - len(nops) else 0
             text = f"verifier bug: No program to jit at insn {place} (subprog < 0)"
             env.reject(EFAULT, "" if env.profile.old_texts else text)
+
+
+def _handler(env: Env) -> int:
+    """How many instructions the kernel puts behind a program that throws and doesn't catch."""
+    throws = [number for number, meta in env.kfuncs.items() if meta.name == THROW]
+    if not throws or env.exception_callback:
+        return 0
+    calls = (i for i, insn in enumerate(env.insns) if insn.code == CALL and insn.src == 2 and insn.imm in throws)
+    return HANDLER_SIZE if any(env.seen[i] for i in calls) else 0
 
 
 def _reached(env: Env) -> bytearray:
