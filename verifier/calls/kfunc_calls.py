@@ -350,9 +350,8 @@ def _object_arg(env: Env, meta: KfuncMeta, i: int, target_id: int, target: t.Btf
     _check_trust(env, meta, reg, regno)
     check_arg_off(env, reg, regno, release=meta.has("RELEASE") and bool(reg.ref_obj_id))
     if reg.type & UNSAFE and not reg.type & MEM_RCU:
-        env.report(f"arg#{i} is {type_str(reg.type)} ")
         trusted = reg.type & (BASE_TYPE_MASK | PTR_TRUSTED | MEM_RCU)
-        env.reject(EINVAL, f"expected {type_str(trusted)} or socket")
+        env.reject(EINVAL, f"arg#{i} is {type_str(reg.type)} expected {type_str(trusted)} or socket")
     strict = meta.has("RELEASE") and bool(reg.ref_obj_id)
     have_btf, have_id = reg.ptr.btf or env.kernel_btf, reg.ptr.btf_id
     if reg.type in STRUCT_OF:

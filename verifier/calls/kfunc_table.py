@@ -137,6 +137,7 @@ bpf_cpumask_copy RCU
 bpf_cpumask_any_distribute RCU
 bpf_cpumask_any_and_distribute RCU
 bpf_cpumask_weight RCU
+bpf_cpumask_populate RCU
 bpf_obj_new_impl ACQUIRE RET_NULL
 bpf_percpu_obj_new_impl ACQUIRE RET_NULL
 bpf_obj_drop_impl RELEASE
@@ -201,7 +202,7 @@ bpf_ct_set_status TRUSTED_ARGS
 bpf_ct_change_status TRUSTED_ARGS
 bpf_ct_set_nat_info TRUSTED_ARGS
 bpf_sk_assign_tcp_reqsk TRUSTED_ARGS
-bpf_sock_addr_set_sun_path TRUSTED_ARGS
+bpf_sock_addr_set_sun_path
 bpf_sock_ops_enable_tx_tstamp TRUSTED_ARGS
 bpf_sock_destroy TRUSTED_ARGS
 bpf_xdp_get_xfrm_state ACQUIRE RET_NULL

@@ -61,6 +61,8 @@ class Case:
             return None
         if kernel.errno in (EPERM, *TRANSIENT) or any(words in kernel.log for words in NOT_HERE):
             return None
+        if not kernel.ok and not kernel.log:  # a program type that this kernel doesn't have
+            return None
         processed = kernel.stats.get("processed", 0)
         return Verdicts(kernel.ok, kernel.errno, kernel.log, processed, rejection, run.log.text(), run)
 
