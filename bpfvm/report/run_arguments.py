@@ -14,6 +14,9 @@ from bpfvm.obj.model import Program
 from bpfvm.report.c_text import declaration
 from bpfvm.session import Session
 
+WRITABLE_SIZE = 4096
+"""bytes of buffer that a writable tracepoint has; each one that programs can be attached to has its own size"""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -28,6 +31,8 @@ def arguments(session: Session, program: Program, given: Sequence[int]) -> tuple
     """The context's 8-byte slots, and addresses of objects made for them: after what is given come zeros, and objects
     of zeros where Linux always passes one, which the verifier relies on. Raises UsageError for too many."""
     params = parameters(session, program)
+    if program.prog_type == "raw_tracepoint_writable":
+        params = [Parameter("void *buffer", WRITABLE_SIZE)]
     if params is None:
         return _slots(given or (0,)), []
     if len(given) > len(params):
