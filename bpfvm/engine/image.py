@@ -19,6 +19,8 @@ from bpfvm.isa.opcodes import (
     BPF_PSEUDO_MAP_IDX,
     BPF_PSEUDO_MAP_IDX_VALUE,
     BPF_PSEUDO_MAP_VALUE,
+    BPF_ST,
+    BPF_STX,
     LD_IMM64,
 )
 from bpfvm.isa.word import s32, u64
@@ -41,7 +43,7 @@ class Image:
     pointers into it (`bpfvm.engine.arena`). exception_cb: slot of the function that
     gets what bpf_throw throws; 0 without one. longest_run: most instructions that one run can take; 0 when unknown.
     program: what was verified, if anything. functions: first slot and name of each, in order. walks_stack: it calls a
-    helper that looks at the call chain.
+    helper that looks at the call chain. writes_ctx: it stores into its context.
     """
 
     __slots__ = (
@@ -60,6 +62,7 @@ class Image:
         "source",
         "verified",
         "walks_stack",
+        "writes_ctx",
     )
 
     def __init__(
@@ -77,6 +80,7 @@ class Image:
         longest_run: int = 0,
         program: Program | None = None,
         functions: tuple[tuple[int, str], ...] = (),
+        writes_ctx: bool = False,
     ) -> None:
         self.name = name
         self.insns = insns
@@ -90,6 +94,7 @@ class Image:
         self.longest_run = longest_run
         self.program = program
         self.functions = functions
+        self.writes_ctx = writes_ctx
         called = {insn.imm for insn in insns if insn.code == BPF_JMP | BPF_CALL and not insn.src}
         self.walks_stack = not called.isdisjoint(STACK_WALKERS)
         self._line_starts = tuple(line.insn for line in line_info)
@@ -155,6 +160,7 @@ def link_image(
         longest_run=vprog.longest_run,
         program=vprog.program,
         functions=_functions(vprog),
+        writes_ctx=any(vprog.insns[slot].code & 7 in (BPF_ST, BPF_STX) for slot in vprog.ctx_access),
     )
 
 

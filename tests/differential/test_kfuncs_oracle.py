@@ -256,3 +256,42 @@ def test_the_kernels_context_of_a_packet() -> None:
         moves = f"r1 = r6 / r2 = {head} / call bpf_xdp_adjust_head / r1 = r6 / r2 = {tail} / "
         source = f"r6 = r1 / r8 = 0 / kfunc bpf_cast_to_kern_ctx / r7 = r0 / {seen}{queue}{moves}"
         agree(f"{source}call bpf_xdp_adjust_tail / {seen}r0 = r8", kind="xdp", data=bytes(range(80)))
+
+
+SK_BUFF: Final = {
+    "len": 32, "data_len": 32, "mark": 32, "priority": 32, "hash": 32, "protocol": 16, "skb_iif": 32, "vlan_proto": 16,
+    "vlan_tci": 16, "transport_header": 16, "tstamp": 64,
+}  # fmt: skip
+MOVES: Final = {
+    "socket_filter": ("",),
+    "sched_cls": (
+        "r1 = r6 / r2 = 50 / r3 = 0 / call bpf_skb_change_tail / ",
+        "r1 = r6 / r2 = 7 / call bpf_set_hash / ",
+        "r1 = r6 / r2 = 0xA888 / r3 = 5 / call bpf_skb_vlan_push / ",
+        "r1 = r6 / r2 = 20 / r3 = 1 / r4 = 0 / call bpf_skb_adjust_room / ",
+        "r1 = r6 / r2 = 0xDD86 / r3 = 0 / call bpf_skb_change_proto / ",
+    ),
+    "lwt_xmit": (
+        "r1 = r6 / r2 = 16 / r3 = 0 / call bpf_skb_change_tail / ",
+        "r1 = r6 / call bpf_set_hash_invalid / ",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MOVES)
+def test_the_kernels_sk_buff(kind: str) -> None:
+    """Its fields before and after helpers have changed the packet. Headers and pointers are compared by distance."""
+    seen = ""
+    for name, size in SK_BUFF.items():
+        seen += f"r2 = *(u{size} *)(r7 +{_field('sk_buff', name)}) / {MIX.format('r2')}"
+    seen += f"r1 = *(u64 *)(r7 +{_field('sk_buff', 'data')}) / r2 = *(u64 *)(r7 +{_field('sk_buff', 'head')}) / "
+    seen += "r1 -= r2 / " + MIX.format("r1")
+    for name, size in (("mac_header", 16), ("network_header", 16), ("tail", 32)):
+        seen += f"r2 = *(u{size} *)(r7 +{_field('sk_buff', name)}) / r2 -= r1 / {MIX.format('r2')}"
+    seen += f"r1 = *(u64 *)(r7 +{_field('sk_buff', 'dev')}) / "
+    for name, size in (("ifindex", 32), ("mtu", 32), ("name", 16)):
+        seen += f"r2 = *(u{size} *)(r1 +{_field('net_device', name)}) / {MIX.format('r2')}"
+    data = bytes(12) + b"\x08\0\x45" + bytes(range(60))
+    for move in MOVES[kind]:
+        source = f"r6 = r1 / r8 = 0 / kfunc bpf_cast_to_kern_ctx / r7 = r0 / {seen}{move}{seen}r0 = r8"
+        assert agree(source, kind=kind, data=data)[0]

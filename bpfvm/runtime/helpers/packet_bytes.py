@@ -10,6 +10,7 @@ from bpfvm.engine.services import CallFrame
 from bpfvm.isa.word import u32
 from bpfvm.runtime.helpers.table import Args, helper
 from bpfvm.runtime.jhash import jhash
+from bpfvm.runtime.test_run.packet import Packet
 from bpfvm.runtime.test_run.skb import ETH_P_IP, ETH_P_IPV6, FIELDS
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def skb_store_bytes(rt: Runtime, args: Args, frame: CallFrame) -> int:
     if offset > INT_MAX or not packet.store(offset, rt.memory.read(args[2], size)):
         return -errno.EFAULT
     if flags & INVALIDATE_HASH:
-        rt.memory.store(packet.ctx + FIELDS["hash"], 4, 0)
+        _set_hash(rt, packet, 0)
     return 0
 
 
@@ -92,37 +93,44 @@ def xdp_store_bytes(rt: Runtime, args: Args, frame: CallFrame) -> int:
     return 0 if packet.store(offset, rt.memory.read(args[2], size)) else -errno.EINVAL
 
 
+def _set_hash(rt: Runtime, packet: Packet, value: int) -> None:
+    rt.memory.store(packet.ctx + FIELDS["hash"], 4, value)
+    packet.show()
+
+
 @helper("get_hash_recalc")
 def get_hash_recalc(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(skb) → its flow hash, never 0. The kernel's depends on a random key; this one on the headers alone."""
     packet = rt.packet_of(args[0], "bpf_get_hash_recalc")
     at = packet.ctx + FIELDS["hash"]
     if not rt.memory.load(at, 4):
-        rt.memory.store(at, 4, jhash(packet.content()[:64], 0) or 1)
+        _set_hash(rt, packet, jhash(packet.content()[:64], 0) or 1)
     return rt.memory.load(at, 4)
 
 
 @helper("set_hash_invalid")
 def set_hash_invalid(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(skb): forget the hash."""
-    rt.memory.store(rt.packet_of(args[0], "bpf_set_hash_invalid").ctx + FIELDS["hash"], 4, 0)
+    _set_hash(rt, rt.packet_of(args[0], "bpf_set_hash_invalid"), 0)
     return 0
 
 
 @helper("set_hash")
 def set_hash(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(skb, hash): set it."""
-    rt.memory.store(rt.packet_of(args[0], "bpf_set_hash").ctx + FIELDS["hash"], 4, u32(args[1]))
+    _set_hash(rt, rt.packet_of(args[0], "bpf_set_hash"), u32(args[1]))
     return 0
 
 
 @helper("skb_change_type")
 def skb_change_type(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(skb, whom it is for) → 0 or -EINVAL."""
-    at, wanted = rt.packet_of(args[0], "bpf_skb_change_type").ctx + FIELDS["pkt_type"], u32(args[1])
+    packet, wanted = rt.packet_of(args[0], "bpf_skb_change_type"), u32(args[1])
+    at = packet.ctx + FIELDS["pkt_type"]
     if rt.memory.load(at, 4) > PACKET_OTHERHOST or wanted > PACKET_OTHERHOST:
         return -errno.EINVAL
     rt.memory.store(at, 4, wanted)
+    packet.show()
     return 0
 
 
@@ -136,6 +144,7 @@ def skb_set_tstamp(rt: Runtime, args: Args, frame: CallFrame) -> int:
         return -errno.EINVAL
     rt.memory.store(packet.ctx + FIELDS["tstamp"], 8, stamp)
     rt.memory.store(packet.ctx + FIELDS["tstamp_type"], 1, clock)
+    packet.show()
     return 0
 
 

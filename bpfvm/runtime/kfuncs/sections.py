@@ -12,7 +12,7 @@ from bpfvm.engine.trap import Unsupported
 from bpfvm.runtime.helpers.table import Args
 from bpfvm.runtime.kfuncs.table import kfunc
 from bpfvm.runtime.maps import HashMap
-from bpfvm.runtime.test_run.xdp_buff import kernel_context
+from bpfvm.runtime.test_run.kernel_ctx import KERNEL_CTX, kernel_ctx
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
@@ -56,15 +56,16 @@ def rdonly_cast(rt: Runtime, args: Args, frame: CallFrame) -> int:
 
 @kfunc
 def cast_to_kern_ctx(rt: Runtime, args: Args, frame: CallFrame) -> int:
-    """(context) → the kernel's own. Most are the program's; of packets only XDP's are emulated."""
+    """(context) → the kernel's own; most are the program's. That of an sk_buff follows what helpers do to the packet,
+    so programs that write to their context themselves can't have it. Raises Unsupported."""
     packet, program = rt.packets.get(args[0]), frame.image.program
-    if packet is None:
+    if packet is None or program is None:
         return args[0]
-    if program is None or program.prog_type != "xdp":
-        raise Unsupported("not emulated: bpf_cast_to_kern_ctx of a packet's context")
-    if not packet.kernel_ctx:
-        packet.kernel_ctx = kernel_context(rt, packet)
-    return packet.kernel_ctx
+    if program.prog_type not in KERNEL_CTX:
+        raise Unsupported(f"not emulated: bpf_cast_to_kern_ctx in a {program.prog_type} program")
+    if frame.image.writes_ctx:
+        raise Unsupported("not emulated: bpf_cast_to_kern_ctx in a program that writes to its context")
+    return kernel_ctx(rt, packet, program.prog_type)
 
 
 @kfunc
