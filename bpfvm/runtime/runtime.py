@@ -21,6 +21,7 @@ from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.clock import Clock
 from bpfvm.runtime.helpers import HELPER_TABLE, Args
 from bpfvm.runtime.kfuncs import KFUNCS, Kfunc
+from bpfvm.runtime.kfuncs.crypto import Crypto
 from bpfvm.runtime.later import Later
 from bpfvm.runtime.maps import KINDS, ArenaMap, Map, ProgArrayMap, RingbufMap
 from bpfvm.runtime.maps.prog_owner import ProgOwner
@@ -69,6 +70,7 @@ class Runtime:
         self.packets: dict[int, Packet] = {}
         self.iterators: dict[int, Iterator[int]] = {}
         self.objects = Objects(self)
+        self.crypto: dict[int, Crypto] = {}
         self.later = Later()
         self.text = ProgramText()
         self.kfuncs: dict[str, Kfunc] = dict(KFUNCS)

@@ -295,3 +295,22 @@ def test_the_kernels_sk_buff(kind: str) -> None:
     for move in MOVES[kind]:
         source = f"r6 = r1 / r8 = 0 / kfunc bpf_cast_to_kern_ctx / r7 = r0 / {seen}{move}{seen}r0 = r8"
         assert agree(source, kind=kind, data=data)[0]
+
+
+# --- ciphers: only algorithms that are there already, so that the kernel needn't look for them ------------------------
+CIPHERS: Final = (
+    (b"skcipher", 0, 16, 0), (b"skcipher", 0, 24, 0), (b"skcipher", 0, 32, 0), (b"skcipher", 0, 15, 0),
+    (b"skcipher", 0, 0, 0), (b"skcipher", 0, 257, 0), (b"skcipher", 1, 16, 0), (b"skcipher", 0, 16, 4),
+    (b"none", 0, 16, 0),
+)  # fmt: skip
+"""type, reserved bytes, size of the key, size of an authentication tag"""
+
+
+@pytest.mark.parametrize("algo", [b"ecb(aes)", b"cbc(aes)"])
+def test_what_contexts_of_ciphers_can_be_made_of(algo: bytes) -> None:
+    for kind, used, length, auth in CIPHERS:
+        params = struct.pack("<14sH128s256sII", kind, used, algo, bytes(range(256)), length, auth)
+        for size in (408, 404):
+            source = f"value r1 / r2 = {size} / r3 = r10 / r3 += -8 / *(u64 *)(r10 -8) = 7 / "
+            source += "kfunc bpf_crypto_ctx_create / if r0 != 0 goto +2 / r0 = *(s32 *)(r10 -8) / goto +3 / r1 = r0 / "
+            agree(source + "kfunc bpf_crypto_ctx_release / r0 = 100", params)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""AES by the vectors of its standards, and the kfuncs on it."""
+
+from __future__ import annotations
+
+import errno
+import struct
+
+import pytest
+
+from bpfvm.engine.trap import Unsupported
+from bpfvm.isa.word import s32, s64
+from bpfvm.memory import Memory
+from bpfvm.runtime import Runtime
+from bpfvm.runtime.aes import Aes, cbc, ecb
+from bpfvm.runtime.dynptr import LOCAL, Dynptr
+from bpfvm.runtime.kfuncs import KFUNCS
+from tests.unit.runtime.frames import PythonFrame, put
+
+PLAIN = bytes.fromhex("00112233445566778899aabbccddeeff")
+FIPS_197 = {  # appendix C: size of the key 000102… → what becomes of PLAIN
+    16: "69c4e0d86a7b0430d8cdb78070b4c55a",
+    24: "dda97ca4864cdfe06eaf70a0ec0d7191",
+    32: "8ea2b7ca516745bfeafc49904b496089",
+}
+KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")  # SP 800-38A, appendix F
+TEXT = bytes.fromhex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51")
+BY_BLOCKS = bytes.fromhex("3ad77bb40d7a3660a89ecaf32466ef97f5d3d58503b9699de785895a96fdbaaf")
+CHAINED = bytes.fromhex("7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2")
+VECTOR = bytes(range(16))
+
+
+@pytest.mark.parametrize("size", FIPS_197)
+def test_blocks(size: int) -> None:
+    cipher = Aes(bytes(range(size)))
+    assert cipher.encrypt(PLAIN).hex() == FIPS_197[size]
+    assert cipher.decrypt(bytes.fromhex(FIPS_197[size])) == PLAIN
+
+
+def test_modes() -> None:
+    cipher = Aes(KEY)
+    assert ecb(cipher, TEXT, decrypt=False) == BY_BLOCKS
+    assert ecb(cipher, BY_BLOCKS, decrypt=True) == TEXT
+    assert cbc(cipher, TEXT, VECTOR, decrypt=False) == (CHAINED, CHAINED[16:])
+    assert cbc(cipher, CHAINED, VECTOR, decrypt=True) == (TEXT, CHAINED[16:])
+
+
+@pytest.fixture
+def runtime() -> Runtime:
+    return Runtime(Memory(checker="kasan"), None)
+
+
+def run(runtime: Runtime, name: str, *args: int) -> int:
+    padded = tuple(each & (1 << 64) - 1 for each in (*args, 0, 0, 0, 0, 0))[:5]
+    return s64(KFUNCS[f"bpf_crypto_{name}"](runtime, padded, PythonFrame(runtime.memory)))  # type: ignore[arg-type]  # five
+
+
+def params(
+    kind: bytes = b"skcipher", algo: bytes = b"ecb(aes)", key: bytes = KEY, auth: int = 0, used: int = 0
+) -> bytes:
+    return struct.pack("<14sH128s256sII", kind, used, algo, key, len(key), auth)
+
+
+def create(runtime: Runtime, given: bytes) -> tuple[int, int]:
+    """(context, errno)"""
+    error = put(runtime, b"\xff" * 4)
+    made = run(runtime, "ctx_create", put(runtime, given), len(given), error)
+    return made, s32(runtime.memory.load(error, 4))
+
+
+def test_contexts_are_refused_as_in_the_kernel(runtime: Runtime) -> None:
+    assert create(runtime, params()[:-4]) == (0, -errno.EINVAL)
+    assert create(runtime, params(used=1)) == (0, -errno.EINVAL)
+    assert create(runtime, params(kind=b"aead")) == (0, -errno.ENOENT)
+    assert create(runtime, params(auth=4)) == (0, -errno.EOPNOTSUPP)
+    for size in (0, 15, 17, 200):
+        assert create(runtime, params(key=bytes(size))) == (0, -errno.EINVAL)
+    with pytest.raises(Unsupported, match=r"xts\(aes\)"):
+        create(runtime, params(algo=b"xts(aes)"))
+
+
+def dynptr(runtime: Runtime, data: bytes) -> int:
+    made = Dynptr(runtime, put(runtime, bytes(16)))
+    made.set(put(runtime, data), LOCAL, len(data))
+    return made.addr
+
+
+def contents(runtime: Runtime, addr: int) -> bytes:
+    found = Dynptr(runtime, addr).read(0, Dynptr(runtime, addr).size)
+    assert isinstance(found, bytes)
+    return found
+
+
+def test_encryption_and_decryption(runtime: Runtime) -> None:
+    made, error = create(runtime, params(algo=b"cbc(aes)"))
+    assert not error
+    source, to, vector = (dynptr(runtime, each) for each in (TEXT, bytes(40), VECTOR))
+    assert run(runtime, "encrypt", made, source, to, vector) == 0
+    assert contents(runtime, to) == CHAINED + bytes(8)
+    assert contents(runtime, vector) == CHAINED[16:]
+    back, again = dynptr(runtime, bytes(32)), dynptr(runtime, VECTOR)
+    assert run(runtime, "decrypt", made, dynptr(runtime, CHAINED), back, again) == 0
+    assert contents(runtime, back) == TEXT
+    assert run(runtime, "encrypt", made, source, to, 0) == -errno.EINVAL
+    assert run(runtime, "encrypt", made, source, dynptr(runtime, bytes(31)), vector) == -errno.EINVAL
+
+
+def test_blocks_that_are_not_whole(runtime: Runtime) -> None:
+    made, _ = create(runtime, params())
+    to = dynptr(runtime, bytes(32))
+    assert run(runtime, "encrypt", made, dynptr(runtime, TEXT[:20]), to, 0) == -errno.EINVAL
+    assert contents(runtime, to) == BY_BLOCKS[:16] + bytes(16)
+
+
+def test_the_last_reference_frees_a_context(runtime: Runtime) -> None:
+    made, _ = create(runtime, params())
+    assert run(runtime, "ctx_acquire", made) == s64(made)
+    run(runtime, "ctx_release", made)
+    assert made & (1 << 64) - 1 in runtime.crypto
+    run(runtime, "ctx_release", made)
+    assert runtime.crypto == {}
