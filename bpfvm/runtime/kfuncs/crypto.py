@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Symmetric ciphers (kernel/bpf/crypto.c, crypto/bpf_crypto_skcipher.c; 6.18): AES by blocks and chained."""
+"""Symmetric ciphers (kernel/bpf/crypto.c, crypto/bpf_crypto_skcipher.c; 6.18): AES by blocks and chained.
+
+AES itself is the package `cryptography`'s (extra `crypto`).
+"""
 
 from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
 from bpfvm.engine.trap import Unsupported
 from bpfvm.isa.word import u32
-from bpfvm.runtime.aes import BLOCK, KEY_SIZES, Aes, cbc, ecb
 from bpfvm.runtime.dynptr import Dynptr
 from bpfvm.runtime.helpers.table import Args
 from bpfvm.runtime.kfuncs.table import kfunc
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 PARAMS_SIZE: Final = 408
 """struct bpf_crypto_params: type, 2 reserved bytes, algorithm, key, sizes of the key and of the authentication tag"""
 TYPE_SIZE, ALGO_AT, ALGO_SIZE, KEY_AT, KEY_SIZE, KEY_LEN_AT, AUTHSIZE_AT = 14, 16, 128, 144, 256, 400, 404
+BLOCK: Final = 16
+KEY_SIZES: Final = (16, 24, 32)
 VECTOR: Final = {"ecb(aes)": 0, "cbc(aes)": BLOCK}
 """algorithm → bytes of its vector"""
 CTX_SIZE: Final = 64
@@ -30,9 +36,29 @@ CTX_SIZE: Final = 64
 class Crypto:
     """What a struct bpf_crypto_ctx stands for."""
 
-    cipher: Aes
+    key: bytes
     vector: int
     references: int = 1
+
+    def apply(self, data: bytes, vector: bytes, *, decrypt: bool) -> bytes:
+        """Whole blocks turned into as many."""
+        ciphers = _ciphers()
+        mode = ciphers.modes.CBC(vector) if self.vector else ciphers.modes.ECB()
+        cipher = ciphers.Cipher(ciphers.algorithms.AES(self.key), mode)
+        turn = cipher.decryptor() if decrypt else cipher.encryptor()
+        return bytes(turn.update(data) + turn.finalize())
+
+
+@cache
+def _ciphers() -> ModuleType:
+    try:
+        from cryptography.hazmat.primitives import ciphers
+        from cryptography.hazmat.primitives.ciphers import algorithms, modes  # noqa: F401  # submodules to be there
+    except ImportError as error:
+        raise Unsupported(
+            "not emulated: ciphers without the package cryptography (pip install 'bpfvm[crypto]')"
+        ) from error
+    return ciphers
 
 
 @kfunc
@@ -63,7 +89,10 @@ def _cipher(rt: Runtime, params: int, size: int) -> Crypto | int:
     if any(raw[AUTHSIZE_AT:]):
         return -errno.EOPNOTSUPP
     length = int.from_bytes(raw[KEY_LEN_AT:AUTHSIZE_AT], "little")
-    return Crypto(Aes(raw[KEY_AT : KEY_AT + length]), vector) if length in KEY_SIZES else -errno.EINVAL
+    if length not in KEY_SIZES:
+        return -errno.EINVAL
+    _ciphers()
+    return Crypto(raw[KEY_AT : KEY_AT + length], vector)
 
 
 @kfunc
@@ -106,11 +135,9 @@ def _crypt(rt: Runtime, args: Args, *, decrypt: bool) -> int:
     places = [each.address(0, each.size) for each in (source, to, vector) if each is not None]
     if not all(places) or (vector is not None and found.vector and vector.is_rdonly):
         return -errno.EINVAL
-    data = rt.memory.read(places[0], size)
-    if found.vector:
-        done, following = cbc(found.cipher, data, rt.memory.read(places[2], BLOCK), decrypt=decrypt)
-        rt.memory.write(places[2], following)
-    else:
-        done = ecb(found.cipher, data, decrypt=decrypt)
+    data = rt.memory.read(places[0], size & ~(BLOCK - 1))
+    done = found.apply(data, rt.memory.read(places[2], BLOCK) if found.vector else b"", decrypt=decrypt)
+    if found.vector and done:
+        rt.memory.write(places[2], (data if decrypt else done)[-BLOCK:])
     rt.memory.write(places[1], done)
     return -errno.EINVAL if size & BLOCK - 1 else 0

@@ -1,28 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""AES by the vectors of its standards, and the kfuncs on it."""
+"""Ciphers by the vectors of their standards, and the kfuncs on them."""
 
 from __future__ import annotations
 
 import errno
 import struct
+import sys
 
 import pytest
+
+pytest.importorskip("cryptography", reason="needs the package cryptography (pip install 'bpfvm[crypto]')")
 
 from bpfvm.engine.trap import Unsupported
 from bpfvm.isa.word import s32, s64
 from bpfvm.memory import Memory
 from bpfvm.runtime import Runtime
-from bpfvm.runtime.aes import Aes, cbc, ecb
 from bpfvm.runtime.dynptr import LOCAL, Dynptr
-from bpfvm.runtime.kfuncs import KFUNCS
+from bpfvm.runtime.kfuncs import KFUNCS, crypto
+from bpfvm.runtime.kfuncs.crypto import Crypto
 from tests.unit.runtime.frames import PythonFrame, put
 
-PLAIN = bytes.fromhex("00112233445566778899aabbccddeeff")
-FIPS_197 = {  # appendix C: size of the key 000102… → what becomes of PLAIN
-    16: "69c4e0d86a7b0430d8cdb78070b4c55a",
-    24: "dda97ca4864cdfe06eaf70a0ec0d7191",
-    32: "8ea2b7ca516745bfeafc49904b496089",
-}
 KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")  # SP 800-38A, appendix F
 TEXT = bytes.fromhex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51")
 BY_BLOCKS = bytes.fromhex("3ad77bb40d7a3660a89ecaf32466ef97f5d3d58503b9699de785895a96fdbaaf")
@@ -30,19 +27,20 @@ CHAINED = bytes.fromhex("7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113
 VECTOR = bytes(range(16))
 
 
-@pytest.mark.parametrize("size", FIPS_197)
-def test_blocks(size: int) -> None:
-    cipher = Aes(bytes(range(size)))
-    assert cipher.encrypt(PLAIN).hex() == FIPS_197[size]
-    assert cipher.decrypt(bytes.fromhex(FIPS_197[size])) == PLAIN
-
-
 def test_modes() -> None:
-    cipher = Aes(KEY)
-    assert ecb(cipher, TEXT, decrypt=False) == BY_BLOCKS
-    assert ecb(cipher, BY_BLOCKS, decrypt=True) == TEXT
-    assert cbc(cipher, TEXT, VECTOR, decrypt=False) == (CHAINED, CHAINED[16:])
-    assert cbc(cipher, CHAINED, VECTOR, decrypt=True) == (TEXT, CHAINED[16:])
+    by_blocks, chained = Crypto(KEY, 0), Crypto(KEY, 16)
+    assert by_blocks.apply(TEXT, b"", decrypt=False) == BY_BLOCKS
+    assert by_blocks.apply(BY_BLOCKS, b"", decrypt=True) == TEXT
+    assert chained.apply(TEXT, VECTOR, decrypt=False) == CHAINED
+    assert chained.apply(CHAINED, VECTOR, decrypt=True) == TEXT
+
+
+def test_without_the_package_a_trap_names_it(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
+    crypto._ciphers.cache_clear()
+    with pytest.raises(Unsupported, match=r"pip install 'bpfvm\[crypto\]'"):
+        create(runtime, params())
+    crypto._ciphers.cache_clear()
 
 
 @pytest.fixture
