@@ -143,7 +143,7 @@ def run_for_retval(
         for made in run.maps.values():
             if filled and made.spec.name in filled:
                 made.update(bytes(4), filled[made.spec.name])
-        ctx = _context(runtime, prog_type, frame)
+        ctx = _context(runtime, accepted, frame)
         machine = FastEngine(memory, runtime, packet=runtime.packet_load, tail_calls=runtime.tail_target)
         plug(runtime, lambda name, address: machine.run(run.image(judge(name)), address))
         return s32(machine.run(image, ctx, fuel=FUEL))
@@ -162,9 +162,12 @@ def _no_variable(btf_id: int) -> int:
     raise NotRun("kernel variables have no contents here")
 
 
-def _context(runtime: Runtime, prog_type: str, frame: bytes) -> int:
+def _context(runtime: Runtime, accepted: Accepted, frame: bytes) -> int:
     """The address of the context. Raises NotRun."""
+    prog_type = accepted.program.prog_type
     if prog_type in NO_CONTEXT:
+        if accepted.run.max_ctx_offset:
+            raise NotRun("without a context, at which it looks, the kernel doesn't run it")
         return 0
     if prog_type not in RUNNABLE:
         raise NotRun(f"no test run of {prog_type} programs")

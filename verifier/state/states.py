@@ -61,7 +61,7 @@ class StackSlot:
 
 EMPTY_SLOT: Final = StackSlot(bytes(8), NOT_INITIALIZED)
 KNOWS_NOTHING: Final = frozenset(
-    bytes(STACK_MISC if mask >> i & 1 else STACK_INVALID for i in range(8)) for mask in range(256)
+    bytes([STACK_MISC if mask >> i & 1 else STACK_INVALID for i in range(8)]) for mask in range(256)
 )
 """Types of slots in which no byte is known to be anything."""
 MISC_SLOT: Final = StackSlot(bytes((STACK_MISC,)) * 8, NOT_INITIALIZED)
