@@ -164,6 +164,7 @@ class Env:
         self.strict_alignment = False
         self.test_state_freq = False
         self.read_marks = profile.read_marks
+        self.precise_fetches = profile.precise_fetches
         self.complexity_limit = BPF_COMPLEXITY_LIMIT_INSNS
         self.observer: Observer | None = None
 

@@ -63,6 +63,8 @@ class KernelProfile:
     signed_arena_loads: the JIT has sign-extending loads from arenas (since 6.18);
     acquire_release: there are load_acquire and store_release (since 6.15);
     sleep_follows_calls: a call of a global function that may sleep is one that may sleep (since 6.15);
+    precise_fetches: what an atomic operation fetched is traced back to the stack slot that it came from (6.12.y, 7.0;
+    6.18.44 does not, and accepts programs that write outside of their stack: CVE-2026-43009);
     precise_nulls: that a pointer argument is NULL is relied upon (6.12.y);
     old_arithmetic: what is known of sums, differences and products is what 6.12 knows (see old_alu.py);
     unary_known: the negation or byte swap of a known number is known (since 6.17);
@@ -99,6 +101,7 @@ class KernelProfile:
     signed_arena_loads: bool = True
     acquire_release: bool = True
     sleep_follows_calls: bool = True
+    precise_fetches: bool = True
     precise_nulls: bool = False
     old_arithmetic: bool = False
     unary_known: bool = True

@@ -87,7 +87,7 @@ def environment() -> VerifierEnv:
 @lru_cache(1)
 def _privileged() -> VerifierEnv:
     cpus = int(Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")[2]) + 1
-    running = replace(PROFILES["6.18"], cpus=cpus, kfunc_trust=_wants_trust())
+    running = replace(PROFILES["6.18"], cpus=cpus, kfunc_trust=_wants_trust(), precise_fetches=_traces_fetches())
     return VerifierEnv(kernel_btf(), running, TcpOps())
 
 
@@ -95,6 +95,15 @@ def _wants_trust() -> bool:
     """Whether the running kernel is one of the later 6.18.y, where every kfunc wants objects that are trusted."""
     insns = assemble("r1 = 0 / kcall bpf_cast_to_kern_ctx / r0 = 0 / exit")
     return "passed to trusted arg0" in ko.verify(encode(insns), "sched_cls", log_level=1).log
+
+
+def _traces_fetches() -> bool:
+    """Whether the running kernel traces what atomics fetch; 6.18.44 doesn't (CVE-2026-43009)."""
+    insns = assemble(
+        "*(u64 *)(r10 -8) = 8 / r2 = 0 / r2 = atomic64_fetch_add((u64 *)(r10 -8), r2) / r3 = r10 / r3 += r2 / "
+        "r0 = 0 / exit"
+    )
+    return "regs= stack=-8 before 1" in ko.verify(encode(insns), "socket_filter", log_level=2).log
 
 
 def assemble(text: str | Sequence[Sequence[int]]) -> tuple[Insn, ...]:

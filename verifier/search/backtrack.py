@@ -13,6 +13,7 @@ from typing import Final, TypeAlias, final
 
 from bpfvm.isa.helper_ids import HELPER_ID
 from bpfvm.isa.insn import Insn
+from bpfvm.isa.opcodes import BPF_ATOMIC, BPF_CMPXCHG, BPF_FETCH, BPF_LOAD_ACQ
 from verifier.env import Env
 from verifier.rejection import EFAULT
 from verifier.state.reg import RegState
@@ -292,8 +293,11 @@ def _one_insn(env: Env, bt: Backtrack, i: int, next_idx: int, entry: History | N
     if kind == 4 or kind == 7:
         if not _alu(bt, insn.code, insn.dst, insn.src):
             return
-    elif kind == 1 or (kind == 3 and _is_load_acquire(insn.code, insn.imm)):
+    elif kind == 1:
         if not _load(bt, entry, insn.dst):
+            return
+    elif kind == 3 and (fetched := _fetched(env, insn)) >= 0:
+        if not _load(bt, entry, fetched):
             return
     elif kind == 2 or kind == 3:
         if not _store(bt, entry, insn.dst, insn.src if kind == 3 else -1):
@@ -325,9 +329,15 @@ def _alu(bt: Backtrack, code: int, dst: int, src: int) -> bool:
     return True
 
 
-def _is_load_acquire(code: int, imm: int) -> bool:
-    """The one atomic that counts as a load: 6.18 takes those that fetch for stores only."""
-    return code & 0xE0 == 0xC0 and imm == 0x100
+def _fetched(env: Env, insn: Insn) -> int:
+    """The register that an atomic operation loads from memory, -1 if it loads none."""
+    if insn.code & 0xE0 != BPF_ATOMIC:
+        return -1
+    if insn.imm == BPF_LOAD_ACQ:
+        return insn.dst
+    if not env.precise_fetches or not insn.imm & BPF_FETCH:
+        return -1
+    return 0 if insn.imm == BPF_CMPXCHG else insn.src
 
 
 def _load(bt: Backtrack, entry: History | None, regno: int) -> bool:

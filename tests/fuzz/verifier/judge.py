@@ -156,6 +156,15 @@ def _environment(sample: Sample, limit: int) -> VerifierEnv:
     )
 
 
+def refused_by_default(sample: Sample) -> bool:
+    """We accept the program only when we are set up as a kernel that doesn't trace what atomics fetch."""
+    env = _environment(sample, MAX_PROCESSED * 4)
+    if env.profile.precise_fetches:
+        return False
+    rejection, _ = check(program(sample), replace(env, profile=replace(env.profile, precise_fetches=True)), log_level=0)
+    return rejection is not None
+
+
 def harms(sample: Sample) -> bool:
     """The kernel must not be asked: paths pile up in the program's loop, and where no more can wait, 6.18.44 follows a
     NULL pointer (maybe_fork_scalars takes push_stack's NULL for a state)."""

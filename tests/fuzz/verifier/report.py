@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.fuzz.verifier.execute import run_everywhere
-from tests.fuzz.verifier.judge import SAME, judge
+from tests.fuzz.verifier.judge import SAME, judge, refused_by_default
 from tests.fuzz.verifier.minimise import minimise
 from tests.fuzz.verifier.programs import PROG_TYPES, sample
 from tests.fuzz.verifier.sample import Sample
@@ -38,6 +38,8 @@ def examine(one: Sample, counts: Counter[str] | None = None, ratios: list[float]
             ratios.append(verdicts.run.insn_processed / verdicts.processed)
         found = verdicts.signature()
         if verdicts.rejection is None and found[0] in NO_LOG:
+            if refused_by_default(one):
+                return "pruning", " what an atomic fetched isn't traced"
             problem = one.prog_type in PROG_TYPES and run_everywhere(one, verdicts.run, counts)
             if problem:
                 kind, _, _ = problem.partition(":")
