@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -72,7 +73,7 @@ def test_wrong_usage_and_bad_input(bpfvm: Bpfvm, tmp_path: Path) -> None:
 def test_an_interruption_leaves_nothing_running(tmp_path: Path) -> None:
     mark = tmp_path / "started"
     code = f'import os, time; open("{mark}", "a").write(str(os.getpid()) + "\\n"); time.sleep(60)'
-    words = [*BPFVM, *STACK, "--command", f"{sys.executable} -c '{code}' {{object}} {{section}}"]
+    words = [*BPFVM, *STACK, "--command", f"{shlex.quote(sys.executable)} -c '{code}' {{object}} {{section}}"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 30
     while not (mark.exists() and mark.read_text().endswith("\n")):

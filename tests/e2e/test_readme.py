@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("readme")
     (place / "first.bpf.c").write_text(block("c", "my_policy"))
     command = next(line for line in block("sh", "ziglang cc").splitlines() if "ziglang cc" in line)
-    arguments = command.replace("bpf_progs/lib", str(ROOT / "bpf_progs/lib")).split()[1:]
+    arguments = [str(ROOT / word) if word == "bpf_progs/lib" else word for word in command.split()[1:]]
     subprocess.run([sys.executable, *arguments], cwd=place, check=True)
     return place
 

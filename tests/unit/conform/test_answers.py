@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from threading import Timer
@@ -44,7 +45,7 @@ def test_comparison(case: Case, answer: Answer, state: str, what: str) -> None:
 
 def command(code: str, places: str = "{object} {section} {program}", **more: object) -> Command:
     options = {"seconds": 20.0, "messages": False} | more
-    return Command(f"{sys.executable} -c '{code}' {places}", **options)  # type: ignore[arg-type]
+    return Command(f"{shlex.quote(sys.executable)} -c '{code}' {places}", **options)  # type: ignore[arg-type]
 
 
 def test_exit_codes_are_answers() -> None:
