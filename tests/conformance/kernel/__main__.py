@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--suites", default=",".join(SUITES), help=f"of {','.join(SUITES)} (default: all)")
     parser.add_argument("--only", default="", metavar="REGEX", help="only object:program that match (no baseline)")
     parser.add_argument("--jobs", type=int, default=2, help="workers at a time (default 2)")
-    parser.add_argument("--seconds", type=float, default=60, help="processor time per program (default 60)")
+    parser.add_argument("--seconds", type=float, default=120, help="processor time per program (default 120)")
     parser.add_argument("--update-baseline", action="store_true", help="write the baseline instead of comparing")
     args = parser.parse_args()
     wanted = args.suites.split(",")
