@@ -31,8 +31,6 @@ def arguments(session: Session, program: Program, given: Sequence[int]) -> tuple
     """The context's 8-byte slots, and addresses of objects made for them: after what is given come zeros, and objects
     of zeros where Linux always passes one, which the verifier relies on. Raises UsageError for too many."""
     params = parameters(session, program)
-    if program.prog_type == "raw_tracepoint_writable":
-        params = [Parameter("void *buffer", WRITABLE_SIZE)]
     if params is None:
         return _slots(given or (0,)), []
     if len(given) > len(params):
@@ -50,6 +48,8 @@ def arguments(session: Session, program: Program, given: Sequence[int]) -> tuple
 def parameters(session: Session, program: Program) -> list[Parameter] | None:
     """None when nothing says what they are."""
     btf = session.btf
+    if program.prog_type == "raw_tracepoint_writable":
+        return [Parameter("void *buffer", WRITABLE_SIZE)]
     if program.prog_type == "struct_ops":
         found = session.kernel.registry.by_id(program.attach_btf_id)
         if found is None:

@@ -8,6 +8,7 @@ import os
 import platform
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 from bpfvm.isa.map_types import MAP_TYPES
 
@@ -82,7 +83,14 @@ def unusable() -> str:
     return ""
 
 
-_Batch = tuple[int, int, bytes, bytes, bytes]
+class BatchAnswer(NamedTuple):
+    """What a command on many elements gave, and its buffers: what was written and what wasn't."""
+
+    errno: int
+    count: int
+    next: bytes
+    keys: bytes
+    values: bytes
 
 
 class KernelMap:
@@ -139,7 +147,9 @@ class KernelMap:
         error = self._elem(LOOKUP_AND_DELETE, key or None, out)
         return error, b"" if error else out.raw
 
-    def _batch(self, command: int, count: int, keys: bytes, values: bytes, token: bytes | None, flags: int) -> _Batch:
+    def _batch(
+        self, command: int, count: int, keys: bytes, values: bytes, token: bytes | None, flags: int
+    ) -> BatchAnswer:
         out = UNWRITTEN * max(self.key_size, 4)
         held = [ctypes.create_string_buffer(each, max(len(each), 1)) for each in (out, keys, values)]
         start = ctypes.create_string_buffer(token) if token is not None else None
@@ -149,10 +159,10 @@ class KernelMap:
         next_, keys, values = (
             each.raw[:size] for each, size in zip(held, (len(out), len(keys), len(values)), strict=True)
         )
-        return error, int.from_bytes(written[32:36], "little"), next_, keys, values
+        return BatchAnswer(error, int.from_bytes(written[32:36], "little"), next_, keys, values)
 
-    def lookup_batch(self, token: bytes | None, count: int, flags: int = 0, *, delete: bool = False) -> _Batch:
-        """(errno, count, out_batch, keys, values): what was written and what wasn't."""
+    def lookup_batch(self, token: bytes | None, count: int, flags: int = 0, *, delete: bool = False) -> BatchAnswer:
+        """Up to ``count`` elements from ``token`` on."""
         command = LOOKUP_AND_DELETE_BATCH if delete else LOOKUP_BATCH
         keys, values = UNWRITTEN * (self.key_size * count), UNWRITTEN * (self.value_size * count)
         return self._batch(command, count, keys, values, token, flags)

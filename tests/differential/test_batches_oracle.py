@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Sequence
 from typing import Final
 
 import pytest
@@ -14,7 +15,7 @@ from bpfvm.errors import SyscallError
 from bpfvm.memory import Memory
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime import Map, Runtime
-from tests.differential.bpf_maps import UNWRITTEN, KernelMap, create, possible_cpus, unusable
+from tests.differential.bpf_maps import UNWRITTEN, BatchAnswer, KernelMap, create, possible_cpus, unusable
 
 WHY_NOT = unusable()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"the kernel can't be the oracle: {WHY_NOT}")
@@ -41,24 +42,24 @@ def _pair(kind: str, key: int, value: int, entries: int, flags: int) -> tuple[Ma
     return ours, theirs
 
 
-def _looked_up(found: Map, token: bytes | None, count: int, flags: int, *, delete: bool) -> tuple[object, ...]:
+def _looked_up(found: Map, token: bytes | None, count: int, flags: int, *, delete: bool) -> BatchAnswer:
     """Our answer as buffers of the kernel's shape."""
     room = max(found.key_size, 4)
     sizes = found.key_size, found.user_value_size
     try:
         done = found.lookup_batch(token, count, flags, delete=delete)
     except SyscallError as error:
-        return error.errno, count, UNWRITTEN * room, *(UNWRITTEN * (size * count) for size in sizes)
+        return BatchAnswer(error.errno, count, UNWRITTEN * room, *(UNWRITTEN * (size * count) for size in sizes))
     out = (done.next or b"").ljust(room, UNWRITTEN)
     buffers = (b"".join(each[at] for each in done.items).ljust(sizes[at] * count, UNWRITTEN) for at in (0, 1))
-    return done.errno, done.count, out, *buffers
+    return BatchAnswer(done.errno, done.count, out, *buffers)
 
 
-def _changed(found: Map, name: str, *args: object) -> tuple[int, int]:
+def _changed(found: Map, name: str, elements: Sequence[object], flags: int = 0) -> tuple[int, int]:
     try:
-        done = getattr(found, name)(*args)
+        done = getattr(found, name)(elements, flags)
     except SyscallError as error:
-        return error.errno, len(args[0])  # type: ignore[arg-type]  # a list
+        return error.errno, len(elements)
     return done.errno, done.count
 
 
@@ -97,8 +98,8 @@ def test_random_batches(kind: tuple[str, int, int, int, int], seed: int) -> None
                         token = dice.choice((5, 31, 32, 64, 1 << 20)).to_bytes(max(key_size, 4), "little")
                     found = _looked_up(ours, token, count, flags, delete=delete)
                     assert found == theirs.lookup_batch(token, count, flags, delete=delete), (token, count, flags)
-                    goes_on = found[0] == 0 and found[2] != UNWRITTEN * len(found[2])  # type: ignore[arg-type]
-                    token = found[2] if goes_on else None  # type: ignore[assignment]
+                    goes_on = not found.errno and found.next != UNWRITTEN * len(found.next)
+                    token = found.next if goes_on else None
     finally:
         os.sched_setaffinity(0, allowed)
         theirs.close()
@@ -112,13 +113,13 @@ def test_a_walk_in_batches_sees_everything_once(kind: str) -> None:
     try:
         assert _changed(ours, "update_batch", items) == theirs.update_batch(items) == (0, 280)
         seen: list[bytes] = []
-        token, turns = None, 0
+        token: bytes | None = None
+        turns = 0
         while token is not None or not turns:
             found = _looked_up(ours, token, 23, 0, delete=True)
             assert found == theirs.lookup_batch(token, 23, delete=True)
-            done = int(found[1])  # type: ignore[call-overload]
-            seen += [found[3][at * 4 : at * 4 + 4] for at in range(done)]  # type: ignore[index]
-            token, turns = (found[2], turns + 1) if not found[0] else (None, turns + 1)  # type: ignore[assignment]
+            seen += [found.keys[at * 4 : at * 4 + 4] for at in range(found.count)]
+            token, turns = (None if found.errno else found.next), turns + 1
         assert sorted(seen) == sorted(key for key, _ in items)
         assert turns > 10
         assert len(list(ours.keys())) == 0

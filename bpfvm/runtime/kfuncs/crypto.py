@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
@@ -41,24 +39,15 @@ class Crypto:
     references: int = 1
 
     def apply(self, data: bytes, vector: bytes, *, decrypt: bool) -> bytes:
-        """Whole blocks turned into as many."""
-        ciphers = _ciphers()
-        mode = ciphers.modes.CBC(vector) if self.vector else ciphers.modes.ECB()
-        cipher = ciphers.Cipher(ciphers.algorithms.AES(self.key), mode)
+        """Whole blocks turned into as many. Raises Unsupported without the package."""
+        try:
+            from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+        except ImportError as error:
+            what = "not emulated: ciphers without the package cryptography (pip install 'bpfvm[crypto]')"
+            raise Unsupported(what) from error
+        cipher = Cipher(algorithms.AES(self.key), modes.CBC(vector) if self.vector else modes.ECB())
         turn = cipher.decryptor() if decrypt else cipher.encryptor()
         return bytes(turn.update(data) + turn.finalize())
-
-
-@cache
-def _ciphers() -> ModuleType:
-    try:
-        from cryptography.hazmat.primitives import ciphers
-        from cryptography.hazmat.primitives.ciphers import algorithms, modes  # noqa: F401  # submodules to be there
-    except ImportError as error:
-        raise Unsupported(
-            "not emulated: ciphers without the package cryptography (pip install 'bpfvm[crypto]')"
-        ) from error
-    return ciphers
 
 
 @kfunc
@@ -91,8 +80,9 @@ def _cipher(rt: Runtime, params: int, size: int) -> Crypto | int:
     length = int.from_bytes(raw[KEY_LEN_AT:AUTHSIZE_AT], "little")
     if length not in KEY_SIZES:
         return -errno.EINVAL
-    _ciphers()
-    return Crypto(raw[KEY_AT : KEY_AT + length], vector)
+    made = Crypto(raw[KEY_AT : KEY_AT + length], vector)
+    made.apply(b"", bytes(vector), decrypt=False)  # a context that could not be used is not made
+    return made
 
 
 @kfunc

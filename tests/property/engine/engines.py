@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -30,7 +31,8 @@ ENGINES: tuple[Engine, ...] = (Interpreter, FastEngine, *[JitEngine] * available
 MEMORY = 1 << 18
 FUEL = 400
 KINDS: dict[str, Callable[[int], Sample]] = {"verifiable": sample, "wild": wild}
-EFFORTS: tuple[Effort, ...] = (*["least"] * 13, "fair", "good", "best")  # type: ignore[assignment]
+LEAST: Effort = "least"
+EFFORTS: tuple[Effort, ...] = (*(LEAST,) * 13, "fair", "good", "best")
 """How much care the compiler takes, by number: it is mostly the time of LLVM that a comparison takes."""
 
 
@@ -148,12 +150,13 @@ def observe(engine: Engine, case: Case, runs: int = 2) -> Seen:
     steps: list[tuple[object, ...]] = []
     if case.watched:
         machine.on_insn = lambda where, slot, regs: steps.append((where.name, slot, *regs))
-    single: Callable[[], object] = lambda: machine.run(image, context, fuel=case.fuel)  # noqa: E731
-    batch: Callable[[], object] = lambda: list(machine.batch(image, [context] * 3))  # noqa: E731
+    single = partial(machine.run, image, context, fuel=case.fuel)
+    batch = partial(machine.batch, image, [context] * 3)
     with _effort(case.effort):
         for run in (*[single] * runs, *[batch] * (case.fuel is None)):
             try:
-                results.append(run())
+                result = run()
+                results.append(result if isinstance(result, int) else list(result))
             except BpfvmError as why:
                 results.append((type(why).__name__, str(why)))
             results.append((machine._depth, machine._fuel))

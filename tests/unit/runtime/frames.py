@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from bpfvm.engine.image import Image
 from bpfvm.isa.helper_ids import HELPER_ID
-from bpfvm.isa.word import s64
+from bpfvm.isa.word import U64_MAX, s64
 from bpfvm.memory import Memory
 from bpfvm.runtime import Runtime
+from bpfvm.runtime.helpers import Args
+from bpfvm.runtime.kfuncs import KFUNCS
 
 
 class PythonFrame:
@@ -29,8 +31,17 @@ class PythonFrame:
 
 def call(runtime: Runtime, name: str, *args: int, callbacks: tuple[Callable[..., int], ...] = ()) -> int:
     """Call a helper by name; r0 as a signed number."""
-    padded = tuple(each & (1 << 64) - 1 for each in (*args, 0, 0, 0, 0, 0))[:5]
-    return s64(runtime.helper(HELPER_ID[name], padded, PythonFrame(runtime.memory, *callbacks)))
+    return s64(runtime.helper(HELPER_ID[name], _five(args), PythonFrame(runtime.memory, *callbacks)))
+
+
+def call_kfunc(runtime: Runtime, name: str, *args: int) -> int:
+    """Call a kernel function by its whole name; r0 as a signed number."""
+    return s64(KFUNCS[name](runtime, _five(args), PythonFrame(runtime.memory)))
+
+
+def _five(args: tuple[int, ...]) -> Args:
+    one, two, three, four, five = [each & U64_MAX for each in (*args, 0, 0, 0, 0, 0)[:5]]
+    return one, two, three, four, five
 
 
 def put(runtime: Runtime, data: bytes) -> int:

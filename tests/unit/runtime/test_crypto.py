@@ -16,9 +16,8 @@ from bpfvm.isa.word import s32, s64
 from bpfvm.memory import Memory
 from bpfvm.runtime import Runtime
 from bpfvm.runtime.dynptr import LOCAL, Dynptr
-from bpfvm.runtime.kfuncs import KFUNCS, crypto
 from bpfvm.runtime.kfuncs.crypto import Crypto
-from tests.unit.runtime.frames import PythonFrame, put
+from tests.unit.runtime.frames import call_kfunc, put
 
 KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")  # SP 800-38A, appendix F
 TEXT = bytes.fromhex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51")
@@ -37,10 +36,8 @@ def test_modes() -> None:
 
 def test_without_the_package_a_trap_names_it(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
-    crypto._ciphers.cache_clear()
     with pytest.raises(Unsupported, match=r"pip install 'bpfvm\[crypto\]'"):
         create(runtime, params())
-    crypto._ciphers.cache_clear()
 
 
 @pytest.fixture
@@ -49,8 +46,7 @@ def runtime() -> Runtime:
 
 
 def run(runtime: Runtime, name: str, *args: int) -> int:
-    padded = tuple(each & (1 << 64) - 1 for each in (*args, 0, 0, 0, 0, 0))[:5]
-    return s64(KFUNCS[f"bpf_crypto_{name}"](runtime, padded, PythonFrame(runtime.memory)))  # type: ignore[arg-type]  # five
+    return call_kfunc(runtime, f"bpf_crypto_{name}", *args)
 
 
 def params(

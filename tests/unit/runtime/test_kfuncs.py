@@ -9,12 +9,11 @@ import pytest
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
 from bpfvm.engine.trap import Unsupported
-from bpfvm.isa.word import s64
 from bpfvm.memory import Memory, View
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime import Runtime
-from bpfvm.runtime.kfuncs import KFUNCS
 from tests.unit.runtime.frames import PythonFrame, call, put
+from tests.unit.runtime.frames import call_kfunc as run
 
 EMULATED = Path(__file__).parents[3] / "thpmm/kernel/emulated.btf"
 
@@ -72,11 +71,6 @@ class FewTasks:
 
     def cgroup_tasks(self, cgroup: int) -> list[int]:
         return [0x100, 0x101] if cgroup == 0x20 else []
-
-
-def run(runtime: Runtime, name: str, *args: int) -> int:
-    padded = tuple(each & (1 << 64) - 1 for each in (*args, 0, 0, 0, 0, 0))[:5]
-    return s64(KFUNCS[name](runtime, padded, PythonFrame(runtime.memory)))  # type: ignore[arg-type]  # always five
 
 
 @pytest.fixture

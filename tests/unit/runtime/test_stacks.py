@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -72,6 +74,16 @@ def test_stacks_of_tasks() -> None:
     assert call(runtime, "get_task_stack", TASK, buffer, 16, 1 << 11) == -22
 
 
+class Nesting(Runtime):
+    """Runs something where a program asks for its CPU."""
+
+    nested: Callable[[], int]
+
+    def helper(self, func_id: int, args: Args, frame: CallFrame) -> int:
+        is_nested = func_id == HELPER_ID["get_smp_processor_id"]
+        return self.nested() if is_nested else super().helper(func_id, args, frame)
+
+
 def test_compiled_programs_around_those_that_ask() -> None:
     """A tail call leads to a program whose frames are known; it runs a compiled one. All engines put the same frames
     into the same places."""
@@ -81,17 +93,10 @@ def test_compiled_programs_around_those_that_ask() -> None:
     jumps = Image.of_insns(asm("r2 = 0\nr3 = 0\ncall bpf_tail_call\nr0 = 1\nexit"))
     seen = []
     for engine in ENGINES:
-        runtime = Runtime(Memory(1 << 20), None)
+        runtime = Nesting(Memory(1 << 20), None)
         buffer = put(runtime, bytes(64))
         machine = engine(runtime.memory, runtime, tail_calls=lambda array, index: asks)
-        helper = runtime.helper
-
-        def ours(func_id: int, args: Args, frame: CallFrame, machine=machine, helper=helper, buffer=buffer) -> int:  # type: ignore[no-untyped-def]
-            if func_id == HELPER_ID["get_smp_processor_id"]:
-                return machine.run(leaf, buffer)
-            return helper(func_id, args, frame)
-
-        runtime.helper = ours  # type: ignore[method-assign, assignment]
+        runtime.nested = partial(machine.run, leaf, buffer)
         assert machine.run(jumps, buffer) == 9
         found = chain(runtime, buffer)
         assert found[:3] == [runtime.text.address(asks, 8), runtime.text.address(asks, 1), 0]
