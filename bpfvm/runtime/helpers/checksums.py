@@ -7,6 +7,7 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
+from bpfvm.errors import ENOTSUPP
 from bpfvm.isa.word import U32_MAX, u32
 from bpfvm.runtime import checksum
 from bpfvm.runtime.helpers.table import Args, helper
@@ -14,7 +15,6 @@ from bpfvm.runtime.helpers.table import Args, helper
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
 
-ENOTSUPP: Final = 524
 MAX_OFFSET: Final = 0xFFFF
 FIELD_MASK: Final = 0xF
 PSEUDO_HDR, MARK_MANGLED_0, MARK_ENFORCE, F_IPV6 = 1 << 4, 1 << 5, 1 << 6, 1 << 7

@@ -14,13 +14,11 @@ from bpfvm.engine.trap import Unsupported
 from bpfvm.isa.word import s32, u32
 from bpfvm.runtime.helpers.table import Args, helper
 from bpfvm.runtime.test_run.packet import ETH_HLEN
-from bpfvm.runtime.test_run.skb import FIELDS, LOOPBACK
+from bpfvm.runtime.test_run.skb import FIELDS, LOOPBACK, LOOPBACK_MTU
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
 
-ENODEV: Final = 19
-EAFNOSUPPORT: Final = 97
 AF_INET, AF_INET6 = 2, 10
 FIB_PARAMS_SIZE: Final = 64
 FIB_FLAGS: Final = 0x3F
@@ -30,7 +28,6 @@ XDP_ABORTED, XDP_REDIRECT = 0, 4
 F_INGRESS: Final = 1
 NEIGH_SIZE: Final = 20
 """sizeof(struct bpf_redir_neigh)"""
-LOOPBACK_MTU: Final = 0x10000
 CHK_SEGS: Final = 1
 FRAG_NEEDED: Final = 1
 """BPF_MTU_CHK_RET_FRAG_NEEDED"""
@@ -46,9 +43,9 @@ def fib_lookup(rt: Runtime, args: Args, frame: CallFrame) -> int:
     if size < FIB_PARAMS_SIZE or flags & ~FIB_FLAGS:
         return -errno.EINVAL
     if rt.memory.load(params + FAMILY_AT, 1) not in (AF_INET, AF_INET6):
-        return -EAFNOSUPPORT
+        return -errno.EAFNOSUPPORT
     if rt.memory.load(params + FIB_IFINDEX_AT, 4) != LOOPBACK:
-        return -ENODEV
+        return -errno.ENODEV
     raise Unsupported("not emulated: bpf_fib_lookup of routes")
 
 
@@ -101,18 +98,13 @@ def check_mtu(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(ctx, device or 0, length, bytes more, flags) → 0, FRAG_NEEDED or an errno; the length becomes the device's MTU.
 
     A length of 0 asks about the packet."""
-    packet, device, at, more, flags = (
-        rt.packet_of(args[0], "bpf_check_mtu"),
-        u32(args[1]),
-        args[2],
-        s32(args[3]),
-        args[4],
-    )
+    packet, at, flags = rt.packet_of(args[0], "bpf_check_mtu"), args[2], args[4]
+    device, more = u32(args[1]), s32(args[3])
     length, is_xdp = rt.memory.load(at, 4), _is_xdp(frame)
     if flags & ~(0 if is_xdp else CHK_SEGS) or (flags and (more or length)):
         return -errno.EINVAL
     if device not in (0, LOOPBACK):
-        return -ENODEV
+        return -errno.ENODEV
     size = (s32(length + ETH_HLEN) if length else len(packet)) + more
     is_gso = not is_xdp and rt.memory.load(packet.ctx + FIELDS["gso_size"], 4)
     rt.memory.store(at, 4, LOOPBACK_MTU)

@@ -8,16 +8,16 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
+from bpfvm.errors import ENOTSUPP
 from bpfvm.isa.word import s32, u32
 from bpfvm.runtime.helpers.packet_shape import SKB_MAX_LEN, protocol_of, set_protocol
 from bpfvm.runtime.helpers.table import Args, helper
 from bpfvm.runtime.test_run.packet import ETH_HLEN, Packet
-from bpfvm.runtime.test_run.skb import ETH_P_IP, ETH_P_IPV6, FIELDS
+from bpfvm.runtime.test_run.skb import ETH_P_IP, ETH_P_IPV6, FIELDS, IP_HEADER
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
 
-ENOTSUPP: Final = 524
 ROOM_NET, ROOM_MAC = 0, 1
 FIXED_GSO, ENCAP_IPV4, ENCAP_IPV6, ENCAP_GRE, ENCAP_UDP, NO_CSUM_RESET, ENCAP_ETH, DECAP_IPV4, DECAP_IPV6 = (
     1 << bit for bit in range(9)
@@ -25,7 +25,6 @@ FIXED_GSO, ENCAP_IPV4, ENCAP_IPV6, ENCAP_GRE, ENCAP_UDP, NO_CSUM_RESET, ENCAP_ET
 INNER_MAC_SHIFT: Final = 56
 FLAGS: Final = (1 << 9) - 1 | 0xFF << INNER_MAC_SHIFT
 MAX_ROOM: Final = 0xFFF
-BASE_LEN: Final = {ETH_P_IP: 20, ETH_P_IPV6: 40}
 DECAP_LEN: Final = {0: 0, DECAP_IPV4: 20, DECAP_IPV6: 40}
 
 
@@ -51,16 +50,14 @@ def _move_head(packet: Packet, size: int, more: int) -> None:
 @helper("skb_change_proto")
 def skb_change_proto(rt: Runtime, args: Args, frame: CallFrame) -> int:
     """(skb, protocol in network order, 0) → 0 or an errno: room for the other IP version's header."""
-    packet, wanted = (
-        rt.packet_of(args[0], "bpf_skb_change_proto"),
-        int.from_bytes(args[1].to_bytes(8, "little")[:2], "big"),
-    )
+    packet = rt.packet_of(args[0], "bpf_skb_change_proto")
+    wanted = int.from_bytes(args[1].to_bytes(8, "little")[:2], "big")
     now = protocol_of(rt, packet)
     if args[2]:
         return -errno.EINVAL
     if {now, wanted} != {ETH_P_IP, ETH_P_IPV6}:
         return -ENOTSUPP
-    more, size = BASE_LEN[wanted] - BASE_LEN[now], packet.network - packet.mac
+    more, size = IP_HEADER[wanted] - IP_HEADER[now], packet.network - packet.mac
     if more < 0 and len(packet) < size - more:
         return -errno.ENOMEM
     _move_head(packet, size, more)
@@ -78,7 +75,7 @@ def skb_adjust_room(rt: Runtime, args: Args, frame: CallFrame) -> int:
         return -errno.EINVAL
     if abs(more) > MAX_ROOM:
         return -errno.EFAULT
-    base = BASE_LEN.get(protocol_of(rt, packet), 0)
+    base = IP_HEADER.get(protocol_of(rt, packet), 0)
     if not base or mode not in (ROOM_NET, ROOM_MAC):
         return -ENOTSUPP
     decap = flags & (DECAP_IPV4 | DECAP_IPV6)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from bpfvm.engine.services import CallFrame
 from bpfvm.isa.word import U32_MAX, u32
+from bpfvm.runtime.helpers.sockets import TCP_HEADER
 from bpfvm.runtime.helpers.table import Args, helper
 from bpfvm.runtime.jhash import jhash
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
 
-TCP_HEADER: Final = 20
 DOFF_AT: Final = 12
 OPT_END, OPT_NOP, OPT_MSS = 0, 1, 2
 MSS_SIZE: Final = 4

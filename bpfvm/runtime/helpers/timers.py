@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bpfvm.engine.services import CallFrame
 from bpfvm.runtime.helpers.table import Args, helper
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME = 0, 1, 7
 TIMER_ABS, TIMER_CPU_PIN = 1, 2
-EDEADLK: Final = 35
 
 
 @helper("timer_init")
@@ -53,7 +52,7 @@ def timer_cancel(rt: Runtime, args: Args, frame: CallFrame) -> int:
     if timer is None:
         return -errno.EINVAL
     if timer is rt.later.running:
-        return -EDEADLK
+        return -errno.EDEADLK
     was_started = timer.expires is not None
     timer.expires = None
     return int(was_started)

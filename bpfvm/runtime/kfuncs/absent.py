@@ -19,7 +19,6 @@ from bpfvm.runtime.kfuncs.table import KFUNCS, kfunc
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
 
-ENONET: Final = 64
 CURRENT_NETNS: Final = -1
 IPPROTO_TCP, IPPROTO_UDP = 6, 17
 CT_OPTS_SIZES: Final = (16, 12)
@@ -50,7 +49,7 @@ def _ct_error(rt: Runtime, opts: int, size: int, tuple_size: int) -> int:
     if tuple_size not in TUPLES:
         return -errno.EAFNOSUPPORT
     if netns >= 0:
-        return -ENONET
+        return -errno.ENONET
     if whole and not rt.memory.load(opts + CT_ZONE_DIR_AT, 1):
         rt.memory.store(opts + CT_ZONE_DIR_AT, 1, DEFAULT_ZONE_DIR)
     return -errno.ENOENT
@@ -73,7 +72,7 @@ def xdp_get_xfrm_state(rt: Runtime, args: Args, frame: CallFrame) -> int:
     if size < 4:
         return 0
     netns = s32(rt.memory.load(opts + 4, 4)) if size == XFRM_OPTS_SIZE else CURRENT_NETNS - 1
-    found = -errno.EINVAL if netns < CURRENT_NETNS else -ENONET if netns >= 0 else -errno.ENOENT
+    found = -errno.EINVAL if netns < CURRENT_NETNS else -errno.ENONET if netns >= 0 else -errno.ENOENT
     rt.memory.store(opts, 4, found)
     return 0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from bpfvm.btf import types as t
-from bpfvm.errors import SyscallError, UsageError
+from bpfvm.errors import ENOTSUPP, SyscallError, UsageError
 from bpfvm.isa import map_types as mt
 from bpfvm.memory.views import View
 from bpfvm.obj.model import MapSpec
@@ -28,7 +28,6 @@ F_INNER_MAP = mt.BPF_F_INNER_MAP
 ACCESS_MASK = mt.BPF_F_RDONLY | mt.BPF_F_WRONLY | mt.BPF_F_RDONLY_PROG | mt.BPF_F_WRONLY_PROG
 KMALLOC_MAX_SIZE = 4 << 20
 PCPU_MIN_UNIT_SIZE = 32 << 10
-ENOTSUPP = 524
 
 
 def round8(size: int) -> int:

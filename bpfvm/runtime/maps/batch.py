@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from bpfvm.errors import SyscallError, UsageError
+from bpfvm.errors import ENOTSUPP, SyscallError, UsageError
 from bpfvm.isa import map_types as mt
 from bpfvm.runtime.jhash import jhash
 from bpfvm.runtime.maps.keyed import Element, Ordered
@@ -26,7 +26,6 @@ ARRAY: Final[frozenset[Command]] = frozenset({"lookup", "update"})
 TRIE: Final[frozenset[Command]] = frozenset({"lookup", "update", "delete"})
 HASH: Final[frozenset[Command]] = frozenset({"lookup", "lookup_and_delete", "update", "delete"})
 TOKEN_SIZE: Final = 4
-ENOTSUPP: Final = 524
 
 
 @dataclass(slots=True)

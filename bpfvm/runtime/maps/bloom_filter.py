@@ -6,12 +6,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from bpfvm.errors import UsageError
+from bpfvm.errors import ENOTSUPP, UsageError
 from bpfvm.isa import map_types as mt
 from bpfvm.isa.word import U32_MAX
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.jhash import jhash
-from bpfvm.runtime.maps.base import ACCESS_MASK, ENOTSUPP, F_NUMA_NODE, F_ZERO_SEED, KMALLOC_MAX_SIZE, Map, access_ok
+from bpfvm.runtime.maps.base import ACCESS_MASK, F_NUMA_NODE, F_ZERO_SEED, KMALLOC_MAX_SIZE, Map, access_ok
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime

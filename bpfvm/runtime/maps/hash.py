@@ -13,6 +13,7 @@ import errno
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bpfvm.errors import ENOTSUPP
 from bpfvm.isa import map_types as mt
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.maps import batch
@@ -36,7 +37,6 @@ CREATE_FLAGS = mt.BPF_F_NO_PREALLOC | F_NO_COMMON_LRU | F_NUMA_NODE | ACCESS_MAS
 ELEMENT_HEADER = 48
 """sizeof(struct htab_elem)"""
 MAX_ENTRIES = 1 << 31
-ENOTSUPP = 524
 
 
 def check_hash(spec: MapSpec) -> int:

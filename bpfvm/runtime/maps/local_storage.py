@@ -11,9 +11,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final
 
+from bpfvm.errors import ENOTSUPP
 from bpfvm.isa import map_types as mt
 from bpfvm.obj.model import MapSpec
-from bpfvm.runtime.maps.base import ENOTSUPP, Map
+from bpfvm.runtime.maps.base import Map
 from bpfvm.runtime.maps.hash import check_flags
 
 if TYPE_CHECKING:

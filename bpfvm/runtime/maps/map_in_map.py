@@ -11,11 +11,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from bpfvm.errors import ENOTSUPP
 from bpfvm.isa import map_types as mt
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.maps import batch
 from bpfvm.runtime.maps.array import check_array, next_index
-from bpfvm.runtime.maps.base import ENOTSUPP, F_INNER_MAP, Map
+from bpfvm.runtime.maps.base import F_INNER_MAP, Map
 from bpfvm.runtime.maps.hash import check_flags, check_hash
 from bpfvm.runtime.maps.keyed import Element, Ordered
 

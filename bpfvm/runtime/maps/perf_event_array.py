@@ -11,11 +11,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final
 
+from bpfvm.errors import ENOTSUPP
 from bpfvm.isa import map_types as mt
 from bpfvm.isa.word import U32_MAX
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.maps.array import check_array, next_index
-from bpfvm.runtime.maps.base import ENOTSUPP, Map
+from bpfvm.runtime.maps.base import Map
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime

@@ -7,10 +7,11 @@ import errno
 from typing import TYPE_CHECKING
 
 from bpfvm.engine.image import Image
+from bpfvm.errors import ENOTSUPP
 from bpfvm.isa import map_types as mt
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.maps.array import check_array, next_index
-from bpfvm.runtime.maps.base import ENOTSUPP, Map
+from bpfvm.runtime.maps.base import Map
 from bpfvm.runtime.maps.prog_owner import ProgOwner
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import errno
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from bpfvm.errors import KernelReport
+from bpfvm.errors import ENOTSUPP, KernelReport
 from bpfvm.memory.fault import PAGE_SIZE
 from bpfvm.obj.model import MapSpec
-from bpfvm.runtime.maps.base import ENOTSUPP, F_NUMA_NODE, Map, round8
+from bpfvm.runtime.maps.base import F_NUMA_NODE, Map, round8
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime

@@ -12,11 +12,11 @@ from __future__ import annotations
 import errno
 from typing import ClassVar, Final, NoReturn
 
-from bpfvm.errors import SyscallError
+from bpfvm.errors import ENOTSUPP, SyscallError
 from bpfvm.isa import map_types as mt
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime.maps.array import check_array, next_index
-from bpfvm.runtime.maps.base import ENOTSUPP, F_NUMA_NODE, Map
+from bpfvm.runtime.maps.base import F_NUMA_NODE, Map
 
 PROG_ACCESS: Final = mt.BPF_F_RDONLY_PROG | mt.BPF_F_WRONLY_PROG
 USER_ACCESS: Final = mt.BPF_F_RDONLY | mt.BPF_F_WRONLY

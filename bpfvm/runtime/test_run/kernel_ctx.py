@@ -12,7 +12,7 @@ from bpfvm.engine.trap import Unsupported
 from bpfvm.memory.views import View
 from bpfvm.runtime.test_run.convert import SKB_TYPES
 from bpfvm.runtime.test_run.packet import ETH_HLEN, Packet
-from bpfvm.runtime.test_run.skb import FIELDS, LOOPBACK, TAILROOM
+from bpfvm.runtime.test_run.skb import FIELDS, LOOPBACK, LOOPBACK_MTU, TAILROOM
 
 if TYPE_CHECKING:
     from bpfvm.runtime.runtime import Runtime
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 KERNEL_CTX: Final = frozenset(("xdp", *SKB_TYPES)) - {"flow_dissector"}
 """types whose context in the kernel is one of these"""
 FRAME_SIZE: Final = 4096
-MTU: Final = 0x10000
 NO_HEADER: Final = 0xFFFF
 SAME: Final = {
     "mark": "mark", "priority": "priority", "hash": "hash", "skb_iif": "ingress_ifindex", "pkt_type": "pkt_type",
@@ -34,7 +33,7 @@ def kernel_ctx(rt: Runtime, packet: Packet, prog_type: str) -> int:
     came in by there are number, name, MTU and header size. Raises Unsupported on a kernel without these types."""
     if not packet.kernel_ctx:
         device = _object(rt, packet, "net_device")
-        device.ifindex, device.mtu, device.hard_header_len = LOOPBACK, MTU, ETH_HLEN
+        device.ifindex, device.mtu, device.hard_header_len = LOOPBACK, LOOPBACK_MTU, ETH_HLEN
         rt.memory.write(device.addr_of("name"), b"lo")
         packet.kernel_ctx, packet.mirror = (_xdp_buff if prog_type == "xdp" else _sk_buff)(rt, packet, device.addr)
         packet.mirror()

@@ -16,7 +16,6 @@ IP4: Final = ((16, 4), (40, 4))
 IP6: Final = ((20, 16), (44, 16))
 """(offset, size) of the remote and the local address"""
 U16_MAX: Final = 0xFFFF
-EAFNOSUPPORT: Final = 97
 
 
 def checked(given: bytes) -> bytes:
@@ -31,7 +30,7 @@ def checked(given: bytes) -> bytes:
         raise SyscallError(errno.ERANGE, "a local port has 16 bits")
     family = int.from_bytes(block[FAMILY_AT : FAMILY_AT + 2], "little")
     if family not in (AF_INET, AF_INET6):
-        raise SyscallError(EAFNOSUPPORT, f"address family {family}")
+        raise SyscallError(errno.EAFNOSUPPORT, f"address family {family}")
     for offset, size in IP6 if family == AF_INET else IP4:
         block[offset : offset + size] = bytes(size)
     return bytes(block)
