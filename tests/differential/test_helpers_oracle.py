@@ -20,6 +20,7 @@ from bpfvm.memory import Memory
 from bpfvm.obj.model import MapSpec
 from bpfvm.runtime import Runtime
 from tests import kernel_oracle as ko
+from tests.differential.verifier_oracle import kernel_specs
 
 pytestmark = pytest.mark.skipif(not ko.available(), reason="bpf(2) can't load programs here")
 SLEEPABLE = 16
@@ -74,8 +75,7 @@ def same(build: Build, maps: tuple[MapSpec, ...] = ()) -> int:
     made = [runtime.create_map(spec) for spec in maps]
     image = Image.of_insns(decode(build(made[0].addr if made else 0, 0)))
     ours = Interpreter(runtime.memory, runtime).run(image, 0) & 0xFFFF_FFFF
-    specs = [ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags) for m in maps]
-    theirs = ko.test_run(build(0, 1), "syscall", maps=specs, flags=SLEEPABLE)
+    theirs = ko.test_run(build(0, 1), "syscall", maps=kernel_specs(maps), flags=SLEEPABLE)
     assert theirs.ok, theirs.log
     assert ours == theirs.retval & 0xFFFF_FFFF
     return int(theirs.retval)

@@ -24,7 +24,7 @@ from bpfvm.runtime.test_run import convert_ctx_access, make_context
 from bpfvm.runtime.test_run.sk_lookup import checked
 from bpfvm.runtime.test_run.skb import FIELDS, GIVEN
 from tests import kernel_oracle
-from tests.differential.verifier_oracle import environment, unusable
+from tests.differential.verifier_oracle import environment, kernel_specs, unusable
 from verifier.verify import verify
 
 WHY_NOT = unusable()
@@ -55,10 +55,7 @@ def theirs(
     attach: int = 0,
     maps: tuple[MapSpec, ...] = (),
 ) -> Result:
-    made = [
-        kernel_oracle.MapSpec(each.map_type, each.key_size, each.value_size, each.max_entries, each.map_flags)
-        for each in maps
-    ]
+    made = kernel_specs(maps)
     done = kernel_oracle.test_run(
         encode(insns), kind, data=data, ctx=ctx or None, expected_attach_type=attach, maps=made, log_level=1
     )

@@ -17,7 +17,7 @@ from bpfvm.runtime import Runtime
 from bpfvm.runtime.maps import ProgArrayMap
 from bpfvm.runtime.maps.prog_owner import ProgOwner
 from tests import kernel_oracle as ko
-from tests.differential.verifier_oracle import TcpOps, kernel_btf, unusable
+from tests.differential.verifier_oracle import TcpOps, kernel_btf, kernel_specs, unusable
 
 WHY_NOT = unusable()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"the kernel can't be the oracle: {WHY_NOT}")
@@ -42,7 +42,7 @@ def _attached(program: Program) -> Program:
 
 def _kernel(first: Program, second: Program) -> list[int]:
     """errno of loading each, with one array."""
-    array = ko.map_create(ko.MapSpec(ARRAY.map_type, ARRAY.key_size, ARRAY.value_size, ARRAY.max_entries))
+    array = ko.map_create(*kernel_specs([ARRAY]))
     try:
         return [
             ko.verify(

@@ -14,7 +14,7 @@ from bpfvm.isa.insn import Insn, encode
 from bpfvm.obj.model import FuncInfo, MapSpec, Program
 from tests import kernel_oracle as ko
 from tests.differential.verifier_cases import HASH
-from tests.differential.verifier_oracle import environment, normal, unusable
+from tests.differential.verifier_oracle import environment, kernel_specs, normal, unusable
 from verifier.verify import check
 
 WHY_NOT = unusable()
@@ -88,7 +88,7 @@ def test_functions(name: str) -> None:
             program.prog_type,
             btf_fd=fd,
             func_info=b"".join(struct.pack("<II", info.insn, info.type_id) for info in program.func_info),
-            maps=[ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags) for m in program.maps],
+            maps=kernel_specs(program.maps),
         )
     finally:
         os.close(fd)

@@ -10,7 +10,7 @@ from bpfvm.btf import types as t
 from bpfvm.isa.insn import Insn, encode
 from bpfvm.obj.model import MapSpec, Program
 from tests import kernel_oracle as ko
-from tests.differential.verifier_oracle import Both, environment, kernel_btf
+from tests.differential.verifier_oracle import Both, environment, kernel_btf, kernel_specs
 from verifier.verify import check
 
 KINDS: Final = {"struct": t.Struct, "func": t.Func, "typedef": t.Typedef}
@@ -70,7 +70,7 @@ def kernel_verdict(
     insns: Sequence[Insn], hook: Hook, maps: Sequence[MapSpec] = (), *, level: int = 1, license: str = "GPL"
 ) -> ko.Verified:
     """What the kernel says."""
-    specs = [ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags) for m in maps]
+    specs = kernel_specs(maps)
     return ko.verify(
         encode(tuple(insns)),
         hook.prog_type,

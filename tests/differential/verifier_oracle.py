@@ -144,7 +144,8 @@ def normal(log: str) -> str:
     return re.sub(" +;", " ;", _ADDRESS.sub("= ADDRESS", log))
 
 
-def _kernel_maps(maps: Sequence[MapSpec]) -> list[ko.MapSpec]:
+def kernel_specs(maps: Sequence[MapSpec]) -> list[ko.MapSpec]:
+    """Maps as the oracle wants them."""
     return [
         ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags, map_extra=m.map_extra)
         for m in maps
@@ -153,7 +154,7 @@ def _kernel_maps(maps: Sequence[MapSpec]) -> list[ko.MapSpec]:
 
 def steps(insns: tuple[Insn, ...], prog_type: str, maps: Sequence[MapSpec]) -> int:
     """How many instructions the kernel's verifier looks at."""
-    kernel = ko.verify(encode(insns), prog_type, maps=_kernel_maps(maps), log_level=4)
+    kernel = ko.verify(encode(insns), prog_type, maps=kernel_specs(maps), log_level=4)
     return int(kernel.stats.get("processed", 0))
 
 
@@ -175,7 +176,7 @@ def both(
     kernel = ko.verify(
         encode(insns),
         prog_type,
-        maps=_kernel_maps(maps),
+        maps=kernel_specs(maps),
         log_level=level,
         flags=flags,
         **struct_ops,

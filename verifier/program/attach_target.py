@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bpfvm.btf import Btf
 from bpfvm.btf import types as t
 from bpfvm.errors import BadInput
 from verifier.calls.helper_sets import SOCKOPT_HELPERS
@@ -38,18 +39,25 @@ SYSCALL_PREFIXES: Final = ("__x64_sys_", "__ia32_sys_", "__arm64_sys_", "__se_sy
 """Functions that errors may be injected into, where the kernel is built for that (ALLOW_ERROR_INJECTION)."""
 
 
+def named_type(env: Env, btf: Btf) -> t.BtfType:
+    """What the program's attach_btf_id stands for in `btf`. Raises Rejection."""
+    btf_id = env.program.attach_btf_id
+    try:
+        found = btf.type(btf_id)
+    except BadInput:
+        env.reject(EINVAL, f"attach_btf_id {btf_id} is invalid")
+    if not found.name:
+        env.reject(EINVAL, f"attach_btf_id {btf_id} doesn't have a name")
+    return found
+
+
 def check_attach_target(env: Env) -> None:
     """Note the prototype of the target in `env`. Raises Rejection."""
     program, btf = env.program, env.kernel_btf
     btf_id = program.attach_btf_id
     if not btf_id:
         env.reject(EINVAL, "Tracing programs must provide btf_id")
-    try:
-        target = btf.type(btf_id)
-    except BadInput:
-        env.reject(EINVAL, f"attach_btf_id {btf_id} is invalid")
-    if not target.name:
-        env.reject(EINVAL, f"attach_btf_id {btf_id} doesn't have a name")
+    target = named_type(env, btf)
     attach_type = env.attach_type
     if attach_type == TRACE_RAW_TP and program.prog_type == "tracing":
         _raw_tracepoint(env, target)

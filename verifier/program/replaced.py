@@ -12,9 +12,9 @@ from typing import Final
 
 from bpfvm.btf import Btf
 from bpfvm.btf import types as t
-from bpfvm.errors import BadInput
 from bpfvm.obj.model import Program, TargetProgram
 from verifier.env import Env
+from verifier.program.attach_target import named_type
 from verifier.program.attach_types import TRACE_FENTRY, TRACE_FEXIT
 from verifier.rejection import EFAULT, EINVAL
 
@@ -45,12 +45,7 @@ def check_replaced(env: Env) -> None:
     if target is not None and target.program.btf is None:
         env.reject(EINVAL, "FENTRY/FEXIT program can only be attached to another program annotated with BTF")
     btf = env.kernel_btf if target is None or target.program.btf is None else target.program.btf
-    try:
-        function = btf.type(btf_id)
-    except BadInput:
-        env.reject(EINVAL, f"attach_btf_id {btf_id} is invalid")
-    if not function.name:
-        env.reject(EINVAL, f"attach_btf_id {btf_id} doesn't have a name")
+    function = named_type(env, btf)
     if target is None:
         env.reject(EINVAL, "Cannot replace kernel functions")
     _check_target(env, target, function.name)

@@ -14,7 +14,7 @@ from bpfvm.obj.model import Program
 from tests import kernel_oracle as ko
 from tests.differential.function_info import has_callbacks, prototypes, with_functions
 from tests.differential.object_oracle import loadable_btf
-from tests.differential.verifier_oracle import TcpOps, environment, normal
+from tests.differential.verifier_oracle import TcpOps, environment, kernel_specs, normal
 from tests.fuzz.verifier.sample import MAPS, Sample
 from tests.fuzz.verifier.tcp_ca import TcpCa
 from verifier import Rejection
@@ -97,13 +97,8 @@ def last_line(log: str) -> str:
 def kernel_maps() -> tuple[int | ko.MapSpec, ...]:
     """Descriptors of the shared maps, made once. A program array belongs to the type of the first program that refers
     to it, others are refused without a word in the log, so each load gets one of its own."""
-    specs = kernel_specs()
+    specs = kernel_specs(MAPS)
     return tuple(spec if spec.type == "prog_array" else ko.map_create(spec) for spec in specs)
-
-
-def kernel_specs() -> list[ko.MapSpec]:
-    """The shared maps as the oracle wants them."""
-    return [ko.MapSpec(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags) for m in MAPS]
 
 
 @lru_cache(16)
